@@ -1,0 +1,56 @@
+"""What every reader returns: a cube that is read when it is looked at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+
+
+@dataclass(frozen=True)
+class LazyCube:
+    """A cube `[rows cols bands]` on disk, in its own dtype, read window by window.
+
+    `read(rows, cols)` takes two slices with start and stop inside the cube and returns
+    an array of all bands of that window.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    read: Callable[[slice, slice], Shaped[np.ndarray, "rows cols bands"]]
+
+    @classmethod
+    def from_array(cls, array: Shaped[np.ndarray, "rows cols bands"]) -> "LazyCube":
+        """Wrap an array (or memory map) that is there already."""
+        rows, cols, bands = array.shape
+        return cls((rows, cols, bands), array.dtype, lambda r, c: array[r, c])
+
+    def load(self) -> Shaped[np.ndarray, "rows cols bands"]:
+        """Read the whole cube into memory."""
+        rows, cols, _ = self.shape
+        return np.asarray(self.read(slice(0, rows), slice(0, cols)))
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where the pixels lie: a coordinate system and an affine transform.
+
+    `crs` is WKT or an authority string such as "EPSG:32611". `transform` is
+    (a, b, c, d, e, f) of x = a col + b row + c, y = d col + e row + f, at the upper
+    left corner of a pixel.
+    """
+
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class CubeFile:
+    """A cube and what its file says about it; None where the file says nothing."""
+
+    cube: LazyCube
+    wavelengths: Float[np.ndarray, " bands"] | None = None  # nm
+    fwhm: Float[np.ndarray, " bands"] | None = None  # nm
+    good_bands: Bool[np.ndarray, " bands"] | None = None
+    nodata: float | None = None
+    georeference: Georeference | None = None

@@ -1,0 +1,30 @@
+"""What every test shares: the real scenes, and strict settings."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before jax is imported by any test: compile quickly rather than well.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real scenes; tests that need it skip where it is absent."""
+    folder = os.environ.get("HSIJAX_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs the folder of real scenes: set HSIJAX_DATA")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _library_logging() -> Iterator[None]:
+    """Undo what a command does to the library's logger, which caplog reads."""
+    logger = logging.getLogger("hsijax")
+    before = (logger.handlers, logger.level, logger.propagate)
+    yield
+    logger.handlers, logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])

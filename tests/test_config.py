@@ -1,0 +1,90 @@
+import pytest
+import tomli_w
+
+from hsijax.config import (
+    PRESETS,
+    TrainConfig,
+    config_values,
+    make_config,
+    read_config,
+)
+from hsijax.errors import HsijaxError, UsageError
+
+
+def test_command_line_outweighs_file_outweighs_preset():
+    config = make_config(
+        {"dataset": "salinas", "lr": 0.5}, {"preset": "paper", "lr": 0.1, "batch": 7}
+    )
+    assert (config.lr, config.batch, config.patch) == (0.5, 7, 23)
+
+
+def test_paper_preset_is_the_published_recipe():
+    config = make_config({"dataset": "salinas", "preset": "paper"}, {})
+    assert (config.architecture, config.channels, config.scaling) == (
+        "paper",
+        1,
+        "minmax",
+    )
+    assert (config.solver, config.rtol, config.atol) == ("dopri5", 1e-3, 1e-3)
+    assert config.padding == "zero"
+
+
+def test_fixed_steps_on_the_command_line_end_adaptive_ones():
+    config = make_config({"dataset": "x", "preset": "paper", "steps": 4}, {})
+    assert config.ode_solver.rtol is None
+    assert config.ode_solver.steps == 4
+
+
+def test_configuration_survives_its_file(tmp_path):
+    config = make_config({"dataset": "x", "preset": "paper", "frac": 0.1}, {})
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps(config_values(config)))
+    assert make_config({}, read_config(path)) == config
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"frac": 0.0}, "--frac"),
+        ({"frac": 1.0}, "--frac"),
+        ({"frac": -0.1}, "--frac"),
+        ({"patch": 8}, "odd"),
+        ({"epochs": 0}, "--epochs"),
+        ({"lr": float("nan")}, "--lr"),
+        ({"select": "validation"}, "--val-frac"),
+        ({"atol": 1e-3, "solver": "dopri5"}, "--rtol"),
+        ({"scaling": "minmx"}, "did you mean 'minmax'"),
+        ({"preset": "papr"}, "did you mean 'paper'"),
+        ({"split": "masks"}, "--train-mask"),
+    ],
+)
+def test_bad_value_is_a_usage_error_that_names_the_option(given, words):
+    with pytest.raises(UsageError, match=words):
+        make_config({"dataset": "x", **given}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("epoch = 3", UsageError, "did you mean 'epochs'"),
+        ("epochs = 'many'", UsageError, "epochs cannot be 'many'"),
+        ("epochs = true", UsageError, "epochs cannot be True"),
+        ("epochs =", HsijaxError, "cannot read"),
+    ],
+)
+def test_bad_file_is_refused_with_its_reason(tmp_path, text, error, words):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(error, match=words):
+        read_config(path)
+
+
+def test_whole_number_serves_where_a_fraction_is_meant(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("lr = 1")
+    assert read_config(path) == {"lr": 1.0}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_name_settings_that_exist(preset):
+    TrainConfig(dataset="x", **PRESETS[preset])
