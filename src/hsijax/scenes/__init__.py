@@ -1,0 +1,7 @@
+"""Scenes: the catalogue, the user's own files, and where they are found."""
+
+from hsijax.scenes.labels import load_ground_truth
+from hsijax.scenes.loading import load_scene
+from hsijax.scenes.scene import LandClass, Scene, SourceFile
+
+__all__ = ["LandClass", "Scene", "SourceFile", "load_ground_truth", "load_scene"]

@@ -1,0 +1,191 @@
+"""A scene: one image with its ground truth and what is known about both."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Integer, Shaped
+
+from hsijax.errors import HsijaxError
+from hsijax.io.cube import Georeference, LazyCube
+from hsijax.io.ground_truth import check_ground_truth_size
+
+BLOCK_BYTES = 2**25  # of the cube that are looked at in one go
+
+log = logging.getLogger("hsijax")
+
+
+@dataclass(frozen=True)
+class LandClass:
+    """One class of a ground truth: its value there, its name, its colour (RGB)."""
+
+    id: int
+    name: str
+    colour: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """Where an array came from."""
+
+    path: Path
+    key: str | None = None  # the variable inside the file
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the file's bytes; read once, when first asked for."""
+        with self.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A cube `[rows cols bands]`, read lazily, with its ground truth and metadata.
+
+    The ground truth is 0 where a pixel has no label and a class's `id` elsewhere; ids
+    need not be contiguous. Band masks and no-data values are honoured by `load`.
+    """
+
+    name: str
+    cube: LazyCube
+    source: SourceFile
+    good_bands: Bool[np.ndarray, " bands"]
+    wavelengths: Float[np.ndarray, " bands"] | None = None  # nm
+    fwhm: Float[np.ndarray, " bands"] | None = None  # nm
+    nodata: float | None = None
+    ground_truth: Int[np.ndarray, "rows cols"] | None = None
+    ground_truth_source: SourceFile | None = None
+    classes: tuple[LandClass, ...] = ()
+    georeference: Georeference | None = None
+    notes: tuple[str, ...] = field(default=())  # what the loader found worth saying
+
+    def __post_init__(self):
+        if self.ground_truth is not None:
+            source = self.ground_truth_source
+            path = source.path if source else "given"
+            check_ground_truth_size(self.ground_truth.shape, self.shape, path)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns, bands of the cube as it is stored."""
+        return self.cube.shape
+
+    @property
+    def class_ids(self) -> Int[np.ndarray, " classes"]:
+        """Values of the classes in the ground truth, in the order of `classes`."""
+        return np.array([land_class.id for land_class in self.classes], dtype=np.int32)
+
+    def class_counts(self) -> Int[np.ndarray, " classes"]:
+        """Count the labelled pixels of each class."""
+        ground_truth = self._labelled()
+        counts = np.bincount(ground_truth.ravel(), minlength=max(self.class_ids) + 1)
+        return counts[self.class_ids]
+
+    def labels(self, pixels: Integer[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
+        """Return for labelled pixels (row, col) the index of their class, from 0.
+
+        Raises:
+            ValueError: one of them has no label.
+        """
+        values = self._labelled()[pixels[:, 0], pixels[:, 1]]
+        index = np.full(max(self.class_ids) + 1, -1, dtype=np.int32)
+        index[self.class_ids] = np.arange(len(self.classes))
+        found = index[values]
+        if (found < 0).any():
+            row, col = pixels[np.argmin(found)]
+            raise ValueError(f"the pixel at row {row}, column {col} has no label")
+        return found
+
+    def _labelled(self) -> Int[np.ndarray, "rows cols"]:
+        if self.ground_truth is None:
+            raise HsijaxError(
+                f"{self.name} has no ground truth; name one with --ground-truth FILE"
+            )
+        return self.ground_truth
+
+    def blocks(self) -> Iterator[tuple[slice, Shaped[np.ndarray, "rows cols bands"]]]:
+        """Yield the cube's good bands, some rows at a time, with the slice of rows."""
+        rows, cols, bands = self.shape
+        step = max(1, BLOCK_BYTES // (cols * bands * self.cube.dtype.itemsize))
+        for start in range(0, rows, step):
+            window = slice(start, min(start + step, rows))
+            block = np.asarray(self.cube.read(window, slice(0, cols)))
+            yield (
+                window,
+                block if self.good_bands.all() else block[:, :, self.good_bands],
+            )
+
+    def is_valid(
+        self, block: Shaped[np.ndarray, "rows cols good_bands"]
+    ) -> Bool[np.ndarray, "rows cols"]:
+        """Return False where all bands hold the no-data value or, if there is one, NaN.
+
+        All pixels are valid in a scene without a no-data value.
+        """
+        if self.nodata is None:
+            return np.ones(block.shape[:2], dtype=bool)
+        missing = block == self.nodata
+        if block.dtype.kind == "f":
+            missing |= np.isnan(block)
+        return ~missing.all(axis=2)
+
+    def valid_pixels(self) -> Bool[np.ndarray, "rows cols"]:
+        """Return False where a pixel is no-data; reads the cube if it can have such."""
+        if self.nodata is None:
+            return np.ones(self.shape[:2], dtype=bool)
+        return np.concatenate([self.is_valid(block) for _, block in self.blocks()])
+
+    def load(
+        self,
+    ) -> tuple[Float[np.ndarray, "rows cols bands"], Bool[np.ndarray, "rows cols"]]:
+        """Read the good bands as float32, not rescaled, and which pixels are valid.
+
+        Pixels without data are 0 in all bands.
+
+        Raises:
+            HsijaxError: a valid pixel holds NaN or an infinite number.
+        """
+        rows, cols, _ = self.shape
+        values = np.empty((rows, cols, int(self.good_bands.sum())), dtype=np.float32)
+        valid = np.empty((rows, cols), dtype=bool)
+        broken = np.zeros((rows, cols), dtype=bool)
+        partial = 0
+        for window, block in self.blocks():
+            valid[window] = self.is_valid(block)
+            with np.errstate(over="ignore"):  # a value too large for float32 is inf
+                values[window] = block
+            values[window][~valid[window]] = 0
+            if block.dtype.kind == "f":
+                broken[window] = ~np.isfinite(values[window]).all(axis=2)
+            # Zero is an ordinary value where it is not the whole spectrum.
+            if self.nodata:
+                holes = (block == self.nodata).any(axis=2) & valid[window]
+                partial += np.count_nonzero(holes)
+        if broken.any():
+            raise HsijaxError(self._describe_broken(values, broken))
+        if partial:
+            log.warning(
+                "%s: %d pixels hold the no-data value %g in some bands only; they are "
+                "used as they are",
+                self.source.path,
+                partial,
+                self.nodata,
+            )
+        return values, valid
+
+    def _describe_broken(self, values: np.ndarray, broken: np.ndarray) -> str:
+        row, col = np.argwhere(broken)[0]
+        bad_bands = ~np.isfinite(values[row, col])
+        band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)] + 1
+        advice = "mask them or exclude their bands"
+        if self.nodata is None and bad_bands.all():
+            advice = "if they mark missing pixels, name the value: --nodata nan"
+        return (
+            f"{self.source.path}: {np.count_nonzero(broken)} pixels hold NaN or "
+            f"infinite values, the first at row {row}, column {col} (from 0), band "
+            f"{band} (from 1): {advice}"
+        )
