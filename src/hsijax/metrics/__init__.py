@@ -1,0 +1,1 @@
+"""Measures of quality: NumPy, pure functions, shares of 1."""

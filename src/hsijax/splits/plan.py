@@ -1,0 +1,204 @@
+"""How a split is made, as data: the same plan and seed give the same pixels."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from hsijax.errors import HsijaxError, UsageError, lookup
+from hsijax.splits.blocks import block_split
+from hsijax.splits.masks import Mask, mask_split
+from hsijax.splits.sampling import (
+    Seed,
+    count_split,
+    drawn_of_class,
+    hold_out_validation,
+    random_split,
+)
+from hsijax.splits.split import Split, class_counts, class_ids
+
+logger = logging.getLogger("hsijax")
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPlan:
+    """A method of `METHODS` with its settings; the others are not looked at."""
+
+    method: str
+    frac: float | None = None  # "random", "blocks"
+    count: int | None = None  # "count": pixels of each class
+    block_side: int | None = None  # "blocks": pixels; None for the patch side
+    train_mask: Mask | None = None  # "masks"
+    test_mask: Mask | None = None  # "masks"
+    val_frac: float = 0.0  # share of the training pixels, of each class
+
+
+def make_splits(
+    ground_truth: Int[np.ndarray, "rows cols"],
+    plan: SplitPlan,
+    *,
+    seed: int,
+    runs: int,
+    patch_side: int,
+    class_names: Mapping[int, str] | None = None,
+) -> list[Split]:
+    """Make the splits of several runs; each run's is `make_split` of its number.
+
+    What several runs have to warn of is said once.
+
+    Raises:
+        HsijaxError: as `make_split`.
+    """
+    splits, warnings = [], {}
+    for run in range(runs):
+        split, found = _make(ground_truth, plan, seed, run, patch_side, class_names)
+        splits.append(split)
+        warnings |= dict.fromkeys(found)
+    for warning in warnings:
+        logger.warning(warning)
+    return splits
+
+
+def make_split(
+    ground_truth: Int[np.ndarray, "rows cols"],
+    plan: SplitPlan,
+    *,
+    seed: int,
+    run: int,
+    patch_side: int,
+    class_names: Mapping[int, str] | None = None,
+) -> Split:
+    """Make the split of one run from a random stream of its own.
+
+    Args:
+        ground_truth: 0 where a pixel has no label.
+        plan: how to draw the pixels.
+        seed: of all runs.
+        run: its number, from 0.
+        patch_side: odd; decides the buffer of "blocks", nothing else.
+        class_names: by class id, for the warnings.
+
+    Raises:
+        UsageError: the plan lacks a setting or has one out of range.
+        HsijaxError: fewer than two classes have training pixels, or none is left
+            to test.
+    """
+    split, warnings = _make(ground_truth, plan, seed, run, patch_side, class_names)
+    for warning in warnings:
+        logger.warning(warning)
+    return split
+
+
+def _make(
+    ground_truth: Int[np.ndarray, "rows cols"],
+    plan: SplitPlan,
+    seed: int,
+    run: int,
+    patch_side: int,
+    class_names: Mapping[int, str] | None,
+) -> tuple[Split, list[str]]:
+    method = lookup(METHODS, plan.method, "split method")
+    names = _Names(class_names or {})
+    split, warnings = method(ground_truth, plan, [seed, run], patch_side, names)
+    warnings = warnings + _check(split, ground_truth, names)
+    if plan.val_frac:
+        split = hold_out_validation(
+            split, ground_truth, frac=plan.val_frac, seed=validation_seed(seed, run)
+        )
+    return split, warnings
+
+
+def validation_seed(seed: int, run: int) -> Seed:
+    """Return the seed of a run's validation pixels.
+
+    It differs from `[seed, run]`, which draws the training pixels: holding validation
+    pixels out does not change which pixels are tested.
+    """
+    return [seed, run, 1]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names of the classes in messages, or their ids where there is no name."""
+
+    names: Mapping[int, str]
+
+    def list(self, ids: Int[np.ndarray, " classes"]) -> str:
+        return ", ".join(self.names.get(int(i), f"class {i}") for i in ids)
+
+
+Made = tuple[Split, list[str]]  # with warnings
+
+
+def _random(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+    del side, names
+    frac = _needed(plan.frac, "--frac", plan.method)
+    return random_split(ground_truth, frac=frac, seed=seed), []
+
+
+def _count(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+    del side
+    count = _needed(plan.count, "--count", plan.method)
+    ids, totals = np.unique(ground_truth[ground_truth != 0], return_counts=True)
+    short = [drawn_of_class(count, int(total)) < count for total in totals]
+    warnings = []
+    if any(short):
+        warnings.append(
+            f"half of the pixels train, not {count}, where a class has no more than "
+            f"that: {names.list(ids[short])}"
+        )
+    return count_split(ground_truth, count=count, seed=seed), warnings
+
+
+def _blocks(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+    del names
+    frac = _needed(plan.frac, "--frac", plan.method)
+    split = block_split(
+        ground_truth,
+        frac=frac,
+        patch_side=side,
+        seed=seed,
+        block_side=plan.block_side,
+    )
+    return split, []
+
+
+def _masks(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+    del seed, side, names
+    train_mask = _needed(plan.train_mask, "--train-mask", plan.method)
+    split, conflicts = mask_split(ground_truth, train_mask, plan.test_mask)
+    return split, [str(conflicts)] if str(conflicts) else []
+
+
+METHODS = {"random": _random, "count": _count, "blocks": _blocks, "masks": _masks}
+
+
+def _needed(value, option: str, method: str):
+    if value is None:
+        raise UsageError(f"a split by '{method}' needs {option}")
+    return value
+
+
+def _check(split: Split, ground_truth, names: _Names) -> list[str]:
+    """Name the classes that lack training or test pixels; refuse what is no task."""
+    ids = class_ids(ground_truth)
+    trained = class_counts(ground_truth, split.train, ids) > 0
+    tested = class_counts(ground_truth, split.test, ids) > 0
+    if trained.sum() < 2:
+        raise HsijaxError(
+            f"{int(trained.sum())} of {len(ids)} classes have training pixels and a "
+            "classifier needs two: train on more pixels or use smaller blocks"
+        )
+    if not tested.any():
+        raise HsijaxError(
+            "no labelled pixel is left to test: train on fewer pixels or use a "
+            "smaller patch"
+        )
+    warnings = []
+    if not trained.all():
+        warnings.append(f"no training pixel for {names.list(ids[~trained])}")
+    if not tested.all():
+        warnings.append(f"no test pixel for {names.list(ids[~tested])}")
+    return warnings
