@@ -1,0 +1,88 @@
+"""The networks: a frame (architecture) around a block (model).
+
+`make_classifier("odenet", "paper", ...)` is the published ODE-net, "resnet" in its
+place the published ResNet. A new block is one row of `BLOCKS`, a new frame one file
+with `Stem`, `Head` and two constants and one row of `ARCHITECTURES`.
+"""
+
+from types import ModuleType
+from typing import NamedTuple
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from hsijax.config import OdeSolver
+from hsijax.errors import lookup
+from hsijax.models import compact, paper
+from hsijax.models.base import Classifier, count_parameters
+from hsijax.models.blocks import BLOCKS
+
+__all__ = [
+    "ARCHITECTURES",
+    "BLOCKS",
+    "Classifier",
+    "Evaluations",
+    "count_evaluations",
+    "count_parameters",
+    "make_classifier",
+]
+
+ARCHITECTURES: dict[str, ModuleType] = {"paper": paper, "compact": compact}
+
+
+def make_classifier(
+    model: str,
+    architecture: str,
+    *,
+    channels: int,
+    classes: int,
+    solver: OdeSolver,
+    dropout: float,
+    rngs: nnx.Rngs,
+) -> Classifier:
+    """Make a network with new weights.
+
+    Args:
+        model: what sits in the middle, a name in `BLOCKS`.
+        architecture: what is around it, a name in `ARCHITECTURES`.
+        channels: of the patches: bands or principal components.
+        classes: number of logits.
+        solver: settings of the continuous block; the others ignore them. They hold no
+            parameters, so networks that differ in them only share their weights.
+        dropout: share of the pooled features that is dropped while training.
+        rngs: where the weights come from.
+
+    Raises:
+        UsageError: an unknown name, or solver settings that exclude each other.
+    """
+    make_block = lookup(BLOCKS, model, "model")
+    frame = lookup(ARCHITECTURES, architecture, "architecture")
+    return Classifier(
+        frame.Stem(channels, rngs=rngs),
+        make_block(solver, frame.STARTS_AT_IDENTITY, rngs),
+        frame.Head(classes, dropout, rngs=rngs),
+    )
+
+
+class Evaluations(NamedTuple):
+    """How often the block's function is applied in a forward pass, over patches."""
+
+    mean: float
+    largest: int
+
+
+@jax.jit
+def _evaluations(classifier, patches):
+    return classifier.block.evaluations(classifier.stem(patches))
+
+
+def count_evaluations(
+    classifier: Classifier, patches: Float[Array, "batch side side channels"]
+) -> Evaluations:
+    """Measure the function evaluations that these patches take, per patch.
+
+    For residual networks they are the applications of a residual unit.
+    """
+    counts = _evaluations(classifier, patches)
+    return Evaluations(float(counts.mean()), int(counts.max()))

@@ -1,0 +1,37 @@
+"""What every network is: three parts in a row, from patches to class logits."""
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+
+class Classifier(nnx.Module):
+    """A network from square patches to class logits, one patch for each pixel.
+
+    The three parts are those of Fig. 1 of Paoletti et al.: `stem` extracts low-level
+    features, `block` transforms them at constant shape (the ODE solver, or residual
+    units in its place), `head` classifies.
+    """
+
+    def __init__(self, stem: nnx.Module, block: nnx.Module, head: nnx.Module):
+        self.stem = stem
+        self.block = block
+        self.head = head
+
+    def __call__(
+        self,
+        patches: Float[Array, "batch side side channels"],
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "batch classes"]:
+        """Return class logits; `rngs` is needed only while training with dropout."""
+        return self.head(self.block(self.stem(patches)), rngs=rngs)
+
+
+def count_parameters(module: nnx.Module) -> int:
+    """Number of trainable values.
+
+    >>> count_parameters(nnx.Linear(64, 16, rngs=nnx.Rngs(0)))
+    1040
+    """
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))
