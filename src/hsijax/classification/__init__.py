@@ -1,0 +1,1 @@
+"""Class maps: what a trained classifier says of each pixel."""

@@ -1,0 +1,243 @@
+"""The run folder: what `train` writes and every later command reads."""
+
+import csv
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from hsijax.config import TrainConfig, config_values, make_config, read_config
+from hsijax.errors import HsijaxError, UsageError
+from hsijax.io.atomic import write_atomically, write_text
+from hsijax.training.loop import Epoch
+
+SCHEMA = 1  # of run.json; raised when its meaning changes
+HISTORY = ("run", "epoch", "loss", "lr", "score", "seconds")
+PACKAGES = ("hsijax", "jax", "jaxlib", "flax", "optax", "diffrax", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder; each property or method is one file of it."""
+
+    folder: Path
+
+    @property
+    def split_file(self) -> Path:
+        """Which pixels train, validate and test in each run."""
+        return self.folder / "split.npz"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the training curve and the confusion matrix."""
+        return self.folder / "figures"
+
+    @property
+    def maps(self) -> Path:
+        """Folder of class maps."""
+        return self.folder / "maps"
+
+    def state_file(self, run: int) -> Path:
+        """Checkpoint that an unfinished training goes on from."""
+        return self.folder / "checkpoints" / f"run-{run}-state.safetensors"
+
+    def network_file(self, run: int) -> Path:
+        """The trained network with its preprocessing."""
+        return self.folder / "checkpoints" / f"run-{run}.safetensors"
+
+    def read_config(self) -> TrainConfig:
+        """Read the settings that the run was started with."""
+        return make_config({}, read_config(self.folder / "config.toml"))
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Write the full configuration, which `train --config` takes."""
+        write_text(self.folder / "config.toml", tomli_w.dumps(config_values(config)))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Read `run.json`."""
+        return _read_json(self.folder / "run.json")
+
+    def update_manifest(self, **entries: Any) -> None:
+        """Add or replace entries of `run.json`."""
+        path = self.folder / "run.json"
+        manifest = _read_json(path) if path.exists() else {"schema": SCHEMA}
+        _write_json(path, manifest | entries)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Read `metrics.json`."""
+        return _read_json(self.folder / "metrics.json")
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write `metrics.json`."""
+        _write_json(self.folder / "metrics.json", metrics)
+
+    def add_history(self, epoch: Epoch) -> None:
+        """Append one epoch to `history.csv`."""
+        path = self.folder / "history.csv"
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            if stream.tell() == 0:
+                writer.writerow(HISTORY)
+            score = "" if epoch.score is None else f"{epoch.score:.6f}"
+            seconds = f"{epoch.seconds:.3f}"
+            row = (epoch.run, epoch.epoch, f"{epoch.loss:.6g}", f"{epoch.lr:.6g}")
+            writer.writerow((*row, score, seconds))
+
+    def read_history(self) -> list[dict[str, float | None]]:
+        """Read the epochs so far; a last line that was cut off is left out."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as stream:
+            lines = [line for line in stream if line.endswith("\n")]
+        return [
+            {name: float(text) if text else None for name, text in row.items()}
+            for row in csv.DictReader(lines)
+        ]
+
+    def rewind_history(self, epochs_done: Sequence[int]) -> None:
+        """Drop the rows that no checkpoint covers: they will be trained again."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return
+        with path.open(newline="", encoding="utf-8") as stream:
+            lines = [line for line in stream if line.endswith("\n")]
+        kept = lines[:1]
+        for line in lines[1:]:
+            run, epoch = line.split(",")[:2]
+            if int(epoch) <= epochs_done[int(run)]:
+                kept.append(line)
+        with write_atomically(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8", newline="")
+
+    def write_predictions(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write `predictions.npz`: what each run says of its test pixels."""
+        with write_atomically(self.folder / "predictions.npz") as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
+
+    def read_predictions(self) -> dict[str, np.ndarray]:
+        """Read `predictions.npz`; empty where there is none yet."""
+        path = self.folder / "predictions.npz"
+        if not path.exists():
+            return {}
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except (OSError, ValueError) as error:
+            raise HsijaxError(f"{path} is damaged: {error}") from error
+
+
+def create_run(
+    out: Path | None, name: str, *, overwrite: bool, root: Path = Path("runs")
+) -> Run:
+    """Make a new run folder: `out`, or the next free `runs/<name>-<number>`.
+
+    Raises:
+        UsageError: `out` exists and is not to be replaced.
+    """
+    try:
+        if out is None:
+            return Run(_next_free_folder(root, name))
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if not overwrite:
+                raise UsageError(
+                    f"{out} exists already: choose another --out, go on with "
+                    f"`hsijax train --resume {out}`, or give --overwrite"
+                )
+            if not (out / "run.json").exists():
+                raise UsageError(
+                    f"{out} is no run folder: --overwrite replaces nothing else"
+                )
+            shutil.rmtree(out)
+        out.mkdir(parents=True, exist_ok=True)
+        return Run(out)
+    except OSError as error:
+        raise HsijaxError(
+            f"cannot make the run folder {out or root}: {error.strerror}"
+        ) from error
+
+
+def open_run(folder: Path) -> Run:
+    """Open a run folder that exists.
+
+    Raises:
+        UsageError: there is none at that path.
+        HsijaxError: a later version of hsijax wrote it.
+    """
+    if not (folder / "run.json").is_file():
+        raise UsageError(
+            f"{folder} is no run folder: it has no run.json (hsijax train makes one)"
+        )
+    run = Run(folder)
+    schema = run.read_manifest().get("schema")
+    if schema != SCHEMA:
+        raise HsijaxError(
+            f"{folder} was written in format {schema}, this hsijax reads {SCHEMA}: "
+            "use the version named in its run.json"
+        )
+    return run
+
+
+def describe_environment(device: str) -> dict[str, Any]:
+    """Versions, machine and command, for `run.json`."""
+    return {
+        "command": ["hsijax", *sys.argv[1:]],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "platform": platform.platform(),
+        "device": device,
+        "processors": os.cpu_count(),
+    }
+
+
+def summarise(values: Sequence[float | None]) -> dict[str, float | None]:
+    """Mean and population standard deviation (None of a single value) of what is known.
+
+    >>> summarise([1.0, 3.0, None])
+    {'mean': 2.0, 'std': 1.0}
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"mean": None, "std": None}
+    std = float(np.std(known)) if len(known) > 1 else None
+    return {"mean": float(np.mean(known)), "std": std}
+
+
+def _next_free_folder(root: Path, name: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = root / f"{name}-{number}"
+        try:
+            folder.mkdir()  # fails where another process was faster
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise HsijaxError(
+            f"{path.parent} has no {path.name}: the run has not ended; go on with "
+            f"`hsijax train --resume {path.parent}`"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise HsijaxError(f"{path} is damaged: {error}") from error
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,1 @@
+"""How a network learns: the step, the schedule, the loop, the checkpoint."""

@@ -1,0 +1,100 @@
+"""One step of gradient descent on a batch of labelled pixels."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from hsijax.patches import gather_patches, random_flips_and_rotations
+
+PyTree = Any
+# loss_fn(params, patches, labels, key) -> scalar
+LossFn = Callable[..., Float[Array, ""]]
+
+
+class Network(NamedTuple):
+    """A model's code without its arrays, as it trains and as it predicts."""
+
+    train: nnx.GraphDef
+    predict: nnx.GraphDef
+
+
+class TrainState(NamedTuple):
+    """What a step takes and returns."""
+
+    params: PyTree
+    opt_state: PyTree
+
+
+def split_network(training: nnx.Module, predicting: nnx.Module) -> Network:
+    """Take the code of a model and of the one that predicts with its parameters."""
+    modes = {"raise_if_not_found": False}
+    return Network(
+        nnx.graphdef(nnx.view(training, deterministic=False, **modes)),
+        nnx.graphdef(nnx.view(predicting, deterministic=True, **modes)),
+    )
+
+
+def make_init(make: Callable[[nnx.Rngs], nnx.Module]) -> Callable[..., PyTree]:
+    """Compile `init(key)`, a model's first parameters as nested dicts of arrays.
+
+    With little optimisation: the random draws of each shape would otherwise take
+    longer to compile than the whole training step.
+    """
+
+    def init(key: PRNGKeyArray) -> PyTree:
+        return nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)), nnx.Param))
+
+    return jax.jit(init, compiler_options={"xla_backend_optimization_level": 1})
+
+
+def cross_entropy(network: Network, label_smoothing: float) -> LossFn:
+    """Make the loss of a classifier: smoothed cross-entropy, the mean of a batch."""
+
+    def loss_fn(params, patches, labels, key):
+        model = nnx.merge(network.train, params)
+        logits = model(patches, rngs=nnx.Rngs(dropout=key))
+        targets = jax.nn.one_hot(labels, logits.shape[-1])
+        targets = optax.smooth_labels(targets, label_smoothing)
+        return optax.softmax_cross_entropy(logits, targets).mean()
+
+    return loss_fn
+
+
+def make_train_step(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    patch_side: int,
+    augment: bool,
+) -> Callable[..., tuple[TrainState, Float[Array, ""]]]:
+    """Compile one step. The state passed in is consumed.
+
+    Returns:
+        `train_step(state, padded, pixels, labels, key, number)`: patches are cut from
+        the padded cube on the device; `number` is the step's own, from which with
+        `key` all randomness of the step follows.
+    """
+
+    def train_step(
+        state: TrainState,
+        padded: Float[Array, "padded_rows padded_cols channels"],
+        pixels: Int[Array, "batch 2"],
+        labels: Int[Array, " batch"],
+        key: PRNGKeyArray,
+        number: Int[Array, ""],
+    ):
+        flip_key, loss_key = jax.random.split(jax.random.fold_in(key, number))
+        patches = gather_patches(padded, pixels, patch_side)
+        if augment:
+            patches = random_flips_and_rotations(patches, flip_key)
+        gradient = jax.value_and_grad(loss_fn)
+        loss, grads = gradient(state.params, patches, labels, loss_key)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, opt_state), jnp.asarray(loss)
+
+    return jax.jit(train_step, donate_argnums=0)
