@@ -1,0 +1,226 @@
+"""The accuracy table of a run, as rows, CSV, Markdown and LaTeX.
+
+Each takes the contents of `metrics.json`. The two leakage shares stand beside OA
+everywhere, and figures that were selected on the test pixels say so.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
+
+from hsijax.scenes.scene import LandClass
+
+Metrics = Mapping[str, Any]
+
+SELECTED_ON_TEST = "selected on test: the epoch was chosen by the test accuracy"
+ACCURACIES = {"oa": "OA", "aa": "AA", "kappa": "kappa"}
+LEAKAGES = {
+    "test_with_train_centre": "test patches with a training pixel inside",
+    "test_patch_overlap": "test patches that overlap a training patch",
+}
+CLASS_HEADER = ("id", "class", "train", "test", "accuracy (%)")
+CSV_HEADER: tuple[str, ...] = (
+    *("measure", "class_id", "class", "n_train", "n_test", "unit"),
+    *("mean", "std", "ddof", "runs", "note"),
+)
+
+
+def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
+    """Return name and value of everything but the classes, ready to be printed."""
+    rows = [
+        (f"{name} (%)", format_accuracy(metrics[key], runs=_runs(metrics)))
+        for key, name in ACCURACIES.items()
+    ]
+    split = metrics["split"]
+    rows += [
+        (name, _format_share(split["leakage"][key])) for key, name in LEAKAGES.items()
+    ]
+    rows += [
+        ("split", str(split["method"])),
+        (
+            "training / test pixels",
+            f"{_format_count(split['n_train'])} / {_format_count(split['n_test'])}",
+        ),
+        ("parameters", f"{metrics['parameters']:,}"),
+        ("seconds to train", f"{metrics['seconds']['train']:.1f}"),
+        ("seconds to evaluate", f"{metrics['seconds']['evaluate']:.1f}"),
+    ]
+    return rows
+
+
+def class_rows(metrics: Metrics) -> list[tuple[str, ...]]:
+    """Return the cells under `CLASS_HEADER` for each class."""
+    return [
+        (
+            str(row["id"]),
+            row["name"],
+            _format_count(row["n_train"]),
+            _format_count(row["n_test"]),
+            format_accuracy(row, runs=_runs(metrics)),
+        )
+        for row in metrics["per_class"]
+    ]
+
+
+def confusion_rows(
+    confusion: Integer[np.ndarray, "classes classes"], classes: Sequence[LandClass]
+) -> list[list[str]]:
+    """Return the matrix as cells under a header of ids; rows are the truth."""
+    header = ["truth \\ predicted", *(str(land.id) for land in classes)]
+    rows = [
+        [f"{land.id} {land.name}", *(str(count) for count in counts)]
+        for land, counts in zip(classes, confusion, strict=True)
+    ]
+    return [header, *rows]
+
+
+def notes(metrics: Metrics) -> list[str]:
+    """Return the sentences that must stand beside the figures."""
+    runs, ddof = _runs(metrics), metrics["oa"].get("ddof")
+    lines = []
+    if runs > 1:
+        lines.append(f"Mean ± standard deviation over {runs} runs (ddof {ddof}).")
+    else:
+        lines.append("One run: no standard deviation.")
+    if metrics.get("selected_on_test"):
+        lines.append(SELECTED_ON_TEST[0].upper() + SELECTED_ON_TEST[1:] + ".")
+    return lines
+
+
+def to_csv(metrics: Metrics) -> str:
+    """Return one row per figure, in full precision; empty where there is none."""
+    runs, ddof = _runs(metrics), metrics["oa"].get("ddof")
+    note = "selected on test" if metrics.get("selected_on_test") else ""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, CSV_HEADER, restval="", lineterminator="\n")
+    writer.writeheader()
+
+    def write(measure: str, unit: str, mean: Any, std: Any = None, **cells: Any):
+        spread = {"std": std, "ddof": ddof} if runs > 1 and std is not None else {}
+        row = {"measure": measure, "unit": unit, "mean": mean, "runs": runs}
+        writer.writerow(row | spread | {"note": note} | cells)
+
+    for key in ACCURACIES:
+        write(key, "percent", metrics[key]["mean"], metrics[key]["std"])
+    split = metrics["split"]
+    counts = {"n_train": split["n_train"], "n_test": split["n_test"]}
+    for key in LEAKAGES:
+        write(key, "share", split["leakage"][key], **counts)
+    for row in metrics["per_class"]:
+        cells = {"class_id": row["id"], "class": row["name"]}
+        cells |= {"n_train": row["n_train"], "n_test": row["n_test"]}
+        write("class_accuracy", "percent", row["mean"], row["std"], **cells)
+    write("parameters", "count", metrics["parameters"])
+    for key in ("train", "evaluate"):
+        write(f"seconds_{key}", "seconds", metrics["seconds"][key])
+    return stream.getvalue()
+
+
+def to_markdown(metrics: Metrics) -> str:
+    """Return two tables, the summary and the classes, and the notes."""
+    summary = _markdown_table(("", ""), summary_rows(metrics), "lr")
+    by_class = _markdown_table(CLASS_HEADER, class_rows(metrics), "rlrrr")
+    text = "\n\n".join(_escape_markdown(line) for line in notes(metrics))
+    return f"{summary}\n{by_class}\n{text}\n"
+
+
+def to_latex(metrics: Metrics) -> str:
+    r"""Return a `tabular` for the booktabs package; text from files is escaped."""
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{tabular}{rlrrr}",
+        r"\toprule",
+        r"& Class & Training & Test & Accuracy (\%) \\",
+        r"\midrule",
+    ]
+    for row in class_rows(metrics):
+        lines.append(" & ".join(_latex_cell(cell) for cell in row) + r" \\")
+    lines.append(r"\midrule")
+    for name, value in summary_rows(metrics):
+        name = r"$\kappa$ (\%)" if name == "kappa (%)" else escape_latex(name)
+        lines.append(rf"\multicolumn{{4}}{{l}}{{{name}}} & {_latex_cell(value)} \\")
+    lines.append(r"\midrule")
+    for note in notes(metrics):
+        lines.append(rf"\multicolumn{{5}}{{l}}{{{_latex_cell(note)}}} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def format_accuracy(figures: Mapping[str, Any], *, runs: int) -> str:
+    """Return percent with two decimals, and the deviation if there are several runs.
+
+    >>> format_accuracy({"mean": 91.6249, "std": 0.413}, runs=10)
+    '91.62 ± 0.41'
+    >>> format_accuracy({"mean": 91.6249, "std": 0.0}, runs=1)
+    '91.62'
+    """
+    mean, std = figures["mean"], figures.get("std")
+    if mean is None:
+        return "-"
+    if runs == 1 or std is None:
+        return f"{mean:.2f}"
+    return f"{mean:.2f} ± {std:.2f}"
+
+
+def escape_latex(text: str) -> str:
+    r"""Make a text stand in LaTeX as it is.
+
+    >>> escape_latex("Grass & trees_50%")
+    'Grass \\& trees\\_50\\%'
+    """
+    special = {letter: f"\\{letter}" for letter in "&%$#_{}"}
+    special |= {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': "''",  # the default font encoding has no straight quotation mark
+    }
+    return _one_line(text).translate(str.maketrans(special))
+
+
+def _latex_cell(cell: str) -> str:
+    return escape_latex(cell).replace("±", r"$\pm$")
+
+
+def _escape_markdown(text: str) -> str:
+    r"""Make a text stand in a Markdown table as it is, HTML too.
+
+    >>> _escape_markdown("a|b <i>_x_")
+    'a\\|b &lt;i&gt;\\_x\\_'
+    """
+    text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    text = text.replace(">", "&gt;")
+    special = {letter: f"\\{letter}" for letter in "\\|`*_[]"}
+    return text.translate(str.maketrans(special))
+
+
+def _markdown_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str
+) -> str:
+    rules = {"l": ":--", "r": "--:"}
+    cells = [header, [rules[side] for side in alignment]]
+    cells += [[_escape_markdown(cell) for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def _format_share(share: float | int | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _format_count(count: float | int) -> str:
+    """Counts that differ between runs come as means."""
+    return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _runs(metrics: Metrics) -> int:
+    return len(metrics["oa"]["values"])
