@@ -1,0 +1,80 @@
+"""`hsijax map`."""
+
+from typing import Annotated
+
+import typer
+
+from hsijax.cli import console
+from hsijax.cli.options import (
+    CubeKey,
+    DataDir,
+    Device,
+    GroundTruth,
+    Json,
+    NoData,
+    Quiet,
+    RunFolder,
+)
+
+
+def map_run(
+    run: RunFolder,
+    scene: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SCENE]", help="Another scene of the same bands.", show_default=""
+        ),
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--run-number", min=0, help="Which of several runs maps.")
+    ] = 0,
+    labelled: Annotated[
+        bool, typer.Option("--labelled", help="Only pixels with ground truth.")
+    ] = False,
+    data_dir: DataDir = None,
+    cube_key: CubeKey = None,
+    ground_truth: GroundTruth = None,
+    nodata: NoData = None,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Classify all pixels of a run's scene, or of another scene.
+
+    Writes a figure with legend, the bare map, and the classes with their confidence
+    as GeoTIFF where the scene has a coordinate system, else as ENVI files.
+
+    \b
+    Examples:
+    $ hsijax map runs/indian-pines-odenet-1
+    $ hsijax map runs/indian-pines-odenet-1 --labelled
+    $ hsijax map runs/mine-odenet-1 other.hdr
+    """
+    from hsijax.devices import select_device, set_up_compilation_cache
+
+    select_device(device)
+    set_up_compilation_cache()
+
+    from hsijax.experiments.map_scene import map_run as write_maps
+    from hsijax.runs import open_run
+    from hsijax.scenes import load_scene
+
+    opened = open_run(run)
+    with console.show_progress(quiet) as progress:
+        other = None
+        if scene is not None:
+            other = load_scene(
+                scene,
+                data_dir=data_dir,
+                cube_key=cube_key,
+                ground_truth=ground_truth,
+                nodata=nodata,
+                progress=progress,
+            )
+        files = write_maps(
+            opened, other, number=number, labelled_only=labelled, progress=progress
+        )
+    if json:
+        console.print_json({"files": [str(path) for path in files]})
+    else:
+        console.print_files(files)

@@ -1,0 +1,39 @@
+"""Options that several commands share: one definition, one meaning."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SceneName = Annotated[
+    str,
+    typer.Argument(metavar="SCENE", help="A catalogue name or a file of your own."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Look for scenes here first, and download here."),
+]
+CubeKey = Annotated[
+    str | None,
+    typer.Option("--cube-key", help="Variable that holds the cube, if in doubt."),
+]
+GroundTruth = Annotated[
+    str | None,
+    typer.Option(
+        "--ground-truth", metavar="FILE[:KEY]", help="Class raster of the scene."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Device = Annotated[
+    str, typer.Option("--device", help="auto, cpu, gpu, or one such as gpu:1.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the output if it exists.")
+]
+NoData = Annotated[
+    float | None, typer.Option("--nodata", help="Value of pixels without data.")
+]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that `hsijax train` wrote.")
+]

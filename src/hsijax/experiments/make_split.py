@@ -1,0 +1,149 @@
+"""The splits that a configuration asks for: made, or read from a split file."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from hsijax.config import TrainConfig
+from hsijax.errors import UsageError
+from hsijax.scenes import Scene, load_ground_truth
+from hsijax.splits import (
+    Split,
+    SplitFile,
+    SplitPlan,
+    hold_out_validation,
+    load_splits,
+    make_splits,
+    validation_seed,
+)
+
+logger = logging.getLogger("hsijax")
+
+# Settings that decide which pixels train; kept in the split file.
+SETTINGS = (
+    "frac",
+    "count",
+    "block_side",
+    "train_mask",
+    "test_mask",
+    "val_frac",
+    "patch",
+    "runs",
+    "seed",
+)
+
+
+def splits_of_config(
+    config: TrainConfig,
+    scene: Scene,
+    ground_truth: Int[np.ndarray, "rows cols"],
+    split_file: Path | None = None,
+) -> SplitFile:
+    """Make one split a run, or take them from `split_file` or the configuration's.
+
+    Args:
+        config: where it says the same, the pixels are the same, whatever the command.
+        scene: gives the names of the classes.
+        ground_truth: the scene's, without pixels that have no data.
+        split_file: outweighs the configuration.
+
+    Raises:
+        UsageError: a setting is missing or out of range, or the file has fewer splits
+            than there are runs.
+        HsijaxError: a file cannot be read or does not fit the scene, or the splits
+            leave nothing to train on or to test.
+    """
+    if split_file or config.split == "file":
+        return _read_splits(config, split_file, ground_truth)
+    splits = make_splits(
+        ground_truth,
+        plan_from_config(config),
+        seed=config.seed,
+        runs=config.runs,
+        patch_side=config.patch,
+        class_names={entry.id: entry.name for entry in scene.classes},
+    )
+    source = scene.ground_truth_source
+    settings = {name: asdict(config)[name] for name in SETTINGS}
+    return SplitFile(
+        splits,
+        config.split,
+        source.sha256 if source else None,
+        {name: value for name, value in settings.items() if value is not None},
+    )
+
+
+def plan_from_config(config: TrainConfig) -> SplitPlan:
+    """Take from a configuration what decides a split; read its masks."""
+    masks = {
+        name: load_ground_truth(file).values
+        for name in ("train_mask", "test_mask")
+        if config.split == "masks" and (file := getattr(config, name))
+    }
+    return SplitPlan(
+        method=config.split,
+        frac=config.frac,
+        count=config.count,
+        block_side=config.block_side,
+        val_frac=config.val_frac,
+        **masks,
+    )
+
+
+def _read_splits(
+    config: TrainConfig,
+    split_file: Path | None,
+    ground_truth: Int[np.ndarray, "rows cols"],
+) -> SplitFile:
+    path = split_file or Path(config.split_file or "")
+    file = load_splits(path, ground_truth)
+    found = len(file.splits)
+    if found < config.runs:
+        raise UsageError(
+            f"{path} holds {found} splits, and --runs {config.runs} needs one each; "
+            f"make more with `hsijax split --runs {config.runs}`"
+        )
+    if found > config.runs:
+        logger.info(
+            "%s holds %d splits; --runs %d uses the first", path, found, config.runs
+        )
+    splits = file.splits[: config.runs]
+    if split_file is None:
+        splits = _with_validation(config, path, splits, ground_truth)
+    return SplitFile(
+        splits,
+        file.method,
+        file.ground_truth_sha256,
+        file.settings,
+    )
+
+
+def _with_validation(
+    config: TrainConfig,
+    path: Path,
+    splits: list[Split],
+    ground_truth: Int[np.ndarray, "rows cols"],
+) -> list[Split]:
+    """Hold out the validation pixels that the user wants and the file lacks."""
+    has_validation = all(len(split.validation) for split in splits)
+    if config.val_frac and has_validation:
+        raise UsageError(f"{path} has validation pixels of its own: omit --val-frac")
+    if config.select == "validation" and not (config.val_frac or has_validation):
+        raise UsageError(
+            f"--select validation needs validation pixels and {path} has none: give "
+            "--val-frac"
+        )
+    if not config.val_frac:
+        return splits
+    return [
+        hold_out_validation(
+            split,
+            ground_truth,
+            frac=config.val_frac,
+            seed=validation_seed(config.seed, run),
+        )
+        for run, split in enumerate(splits)
+    ]

@@ -1,0 +1,183 @@
+"""Classify every pixel of a scene with a trained run, and write the maps."""
+
+import importlib.util
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hsijax.classification.trained import TrainedClassifier
+from hsijax.config import Progress, no_progress
+from hsijax.errors import UsageError
+from hsijax.experiments.task import load_config_scene
+from hsijax.io.cube import Georeference
+from hsijax.io.envi_classification import write_envi_classification, write_envi_layers
+from hsijax.io.geotiff import write_class_geotiff, write_float_geotiff
+from hsijax.patches import check_patch_side
+from hsijax.reports.maps import (
+    save_class_map_figure,
+    save_confidence_png,
+    save_palette_png,
+)
+from hsijax.runs import Run
+from hsijax.scenes import Scene
+from hsijax.splits import load_splits
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """The class id of each pixel, 0 where none, and the probability given to it."""
+
+    classes: Int[np.ndarray, "rows cols"]
+    confidence: Float[np.ndarray, "rows cols"]  # NaN where there is no class
+
+
+def classify_scene(
+    classifier: TrainedClassifier,
+    scene: Scene,
+    *,
+    labelled_only: bool = False,
+    progress: Progress = no_progress,
+) -> ClassMap:
+    """Predict every pixel that has data, or every labelled one.
+
+    Border pixels are predicted like all others.
+
+    Raises:
+        HsijaxError: the scene's bands do not fit the classifier; names which.
+    """
+    classifier.check_bands(scene)
+    check_patch_side(classifier.blueprint.config.patch, scene.shape)
+    cube, wanted = replace(scene, good_bands=classifier.good_bands).load()
+    padded = classifier.prepare(cube, wanted)
+    if labelled_only:
+        if scene.ground_truth is None:
+            raise UsageError(
+                f"--labelled needs a ground truth, and {scene.name} has none: give "
+                "--ground-truth FILE"
+            )
+        wanted = wanted & (scene.ground_truth != 0)
+    found, largest = classifier.predict(padded, np.argwhere(wanted), progress)
+    classes = np.zeros(wanted.shape, np.int32)
+    confidence = np.full(wanted.shape, np.nan, np.float32)
+    classes[wanted], confidence[wanted] = found, largest
+    return ClassMap(classes, confidence)
+
+
+def map_run(
+    run: Run,
+    scene: Scene | None = None,
+    *,
+    number: int = 0,
+    labelled_only: bool = False,
+    progress: Progress = no_progress,
+) -> list[Path]:
+    """Write the class map of the run's own scene, or of another one.
+
+    Written are a figure with legend, the bare map as PNG, and both layers, class and
+    confidence, as GeoTIFF where the scene has a place on Earth and as ENVI elsewhere.
+
+    Args:
+        run: a run whose training `number` has ended.
+        scene: None for the one it was trained on.
+        number: which of the folder's trainings classifies, from 0.
+        labelled_only: leave pixels without ground truth out.
+        progress: shows how far it is.
+
+    Returns:
+        The files, in the run's folder of maps.
+
+    Raises:
+        UsageError: there is no such training in the folder.
+    """
+    config = run.read_config()
+    if not run.network_file(number).exists():
+        raise UsageError(
+            f"{run.folder} has no trained network {number}: it holds "
+            f"{config.runs} runs, counted from 0, and those that ended can be mapped"
+        )
+    classifier = TrainedClassifier.load(run.network_file(number))
+    train_pixels = None
+    if scene is None:
+        scene = load_config_scene(config, progress)
+        if scene.ground_truth is not None:
+            splits = load_splits(run.split_file, scene.ground_truth)
+            split = splits.splits[number]
+            train_pixels = np.concatenate([split.train, split.validation])
+    found = classify_scene(
+        classifier, scene, labelled_only=labelled_only, progress=progress
+    )
+    return _write(run, scene, classifier, found, train_pixels, number)
+
+
+def _write(
+    run: Run,
+    scene: Scene,
+    classifier: TrainedClassifier,
+    found: ClassMap,
+    train_pixels: Int[np.ndarray, "pixels 2"] | None,
+    number: int,
+) -> list[Path]:
+    classes, config = classifier.classes, classifier.blueprint.config
+    on_test = config.select == "best-test"
+    stem = scene.name if number == 0 else f"{scene.name}-run{number}"
+    # A raster has no other place for the stamp than its name.
+    stem += "-selected-on-test" if on_test else ""
+    figure, *bare = (
+        run.maps / f"{stem}-{layer}.png" for layer in ("map", "classes", "confidence")
+    )
+    title = f"{scene.name}: {config.model}"
+    place = scene.georeference
+    save_class_map_figure(
+        figure,
+        found.classes,
+        classes,
+        title=title,
+        ground_truth=_comparable(scene, classifier),
+        train_pixels=train_pixels,
+        crs_note=_short_name(place),
+        selected_on_test=on_test,
+    )
+    save_palette_png(bare[0], found.classes, classes)
+    save_confidence_png(
+        bare[1],
+        found.confidence,
+        title=f"{title}, confidence",
+        selected_on_test=on_test,
+    )
+    layers, bands = found.confidence[..., None], ["confidence"]
+    if place is not None and place.crs is not None and _can_write_geotiff():
+        rasters = [path.with_suffix(".tif") for path in bare]
+        write_class_geotiff(rasters[0], found.classes, classes, place)
+        write_float_geotiff(rasters[1], layers, bands, place)
+    else:
+        rasters = [path.with_suffix(".img") for path in bare]
+        write_envi_classification(rasters[0], found.classes, classes, place)
+        write_envi_layers(rasters[1], layers, bands, place)
+    return [figure, *bare, *rasters]
+
+
+def _can_write_geotiff() -> bool:
+    if importlib.util.find_spec("rasterio") is not None:
+        return True
+    logging.getLogger("hsijax").info(
+        "maps are written as ENVI files; GeoTIFF needs: pip install 'hsijax[geo]'"
+    )
+    return False
+
+
+def _short_name(place: Georeference | None) -> str | None:
+    """Name the coordinate system unless it is a page of WKT."""
+    named = place is not None and place.crs is not None and place.crs.startswith("EPSG")
+    return place.crs if named else None
+
+
+def _comparable(
+    scene: Scene, classifier: TrainedClassifier
+) -> Int[np.ndarray, "rows cols"] | None:
+    """The ground truth, if its classes are those that the map shows."""
+    if scene.ground_truth is None or scene.classes != classifier.classes:
+        return None
+    return scene.ground_truth

@@ -1,0 +1,98 @@
+"""What a run folder trains on: a scene in memory, and the pixels of each run."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.errors import HsijaxError
+from hsijax.experiments.make_split import splits_of_config
+from hsijax.patches import check_patch_side
+from hsijax.scenes import Scene, SourceFile, load_scene
+from hsijax.splits import Split, SplitFile, class_counts, leakage
+
+
+@dataclass(frozen=True)
+class Task:
+    """A scene whose cube is in memory, and a split for each run."""
+
+    config: TrainConfig
+    scene: Scene
+    cube: Float[np.ndarray, "rows cols good_bands"]
+    valid: Bool[np.ndarray, "rows cols"]
+    ground_truth: Int[np.ndarray, "rows cols"]
+    splits: SplitFile
+
+    def class_ids(self, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
+        """Return the ground truth at some pixels."""
+        return self.ground_truth[pixels[:, 0], pixels[:, 1]]
+
+
+def load_config_scene(config: TrainConfig, progress: Progress = no_progress) -> Scene:
+    """Load the scene that a configuration names."""
+    return load_scene(
+        config.dataset,
+        data_dir=Path(config.data_dir) if config.data_dir else None,
+        cube_key=config.cube_key,
+        ground_truth=config.ground_truth,
+        nodata=config.nodata,
+        progress=progress,
+    )
+
+
+def load_task(
+    config: TrainConfig,
+    split_file: Path | None = None,
+    progress: Progress = no_progress,
+) -> Task:
+    """Read the scene, and make its splits or read them from `split_file`.
+
+    Raises:
+        HsijaxError: the scene has no ground truth, or training is impossible on it.
+        UsageError: the patch does not fit the scene.
+    """
+    scene = load_config_scene(config, progress)
+    if scene.ground_truth is None:
+        raise HsijaxError(
+            f"{scene.name} has no ground truth to train on: give --ground-truth FILE"
+        )
+    check_patch_side(config.patch, scene.shape)
+    cube, valid = scene.load()
+    ground_truth = scene.ground_truth * valid
+    splits = splits_of_config(config, scene, ground_truth, split_file)
+    return Task(config, scene, cube, valid, ground_truth, splits)
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """Summarise scene, classes and splits for `run.json`."""
+    scene = task.scene
+    ids = np.array([entry.id for entry in scene.classes])
+    return {
+        "scene": {"name": scene.name, "shape": list(scene.shape)}
+        | _describe_source(scene.source),
+        "ground_truth": _describe_source(scene.ground_truth_source),
+        "classes": [asdict(entry) for entry in scene.classes],
+        "split_method": task.splits.method,
+        "splits": [_describe_split(task, split, ids) for split in task.splits.splits],
+    }
+
+
+def _describe_source(source: SourceFile | None) -> dict[str, str | None]:
+    assert source is not None  # a scene that trains has both files
+    return {"path": str(source.path), "key": source.key, "sha256": source.sha256}
+
+
+def _describe_split(
+    task: Task, split: Split, ids: Int[np.ndarray, " classes"]
+) -> dict[str, Any]:
+    counts = class_counts(task.ground_truth, split.train, ids)
+    return {
+        "n_train": len(split.train),
+        "n_validation": len(split.validation),
+        "n_test": len(split.test),
+        "n_train_per_class": counts.tolist(),
+        "leakage": asdict(leakage(split, task.config.patch)),
+    }

@@ -1,0 +1,277 @@
+"""`hsijax train`, `evaluate` and `map` on real scenes, from the outside."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+from spectral.io import envi
+from spectral.io.spyfile import SpyFile
+from typer.testing import CliRunner
+
+from hsijax.cli import app
+
+QUICK = ["--patch", "5", "--batch", "16", "--quiet"]
+FIGURES = ("oa", "aa", "kappa", "per_class", "confusion", "split", "parameters")
+
+
+def invoke(*arguments: str | Path):
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert done.exit_code == 0, done.output + done.stderr
+    return done
+
+
+def read_envi(header: Path) -> np.ndarray:
+    image = envi.open(header)
+    assert isinstance(image, SpyFile)
+    return np.asarray(image.open_memmap(interleave="bip"))[..., 0]
+
+
+def read(path: Path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def run(shared_data, tmp_path_factory) -> Path:
+    """Two quick trainings on Salinas-A."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    invoke(
+        *("train", "--dataset", "salinas-a", "--data-dir", shared_data),
+        *("--frac", "0.01", "--epochs", "8", "--runs", "2", "--out", folder, *QUICK),
+    )
+    return folder
+
+
+def test_run_folder_holds_what_the_design_promises(run):
+    found = {path.name for path in run.iterdir()}
+    assert found == {
+        *("config.toml", "run.json", "split.npz", "history.csv", "checkpoints"),
+        *("predictions.npz", "metrics.json", "figures", "maps"),
+    }
+    checkpoints = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert checkpoints == ["run-0.safetensors", "run-1.safetensors"]
+    manifest = read(run / "run.json")
+    assert manifest["status"] == "done"
+    assert len(manifest["scene"]["sha256"]) == 64
+    assert manifest["versions"]["jax"]
+    assert "cpu" in manifest["device"].lower()
+    with (run / "history.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 16
+
+
+def test_metrics_hold_the_contract_and_agree_with_the_predictions(run):
+    metrics = read(run / "metrics.json")
+    with np.load(run / "predictions.npz", allow_pickle=False) as arrays:
+        predictions = dict(arrays)
+    for number in range(2):
+        truth = predictions[f"run{number}_truth"]
+        correct = 100 * np.mean(truth == predictions[f"run{number}_predicted"])
+        assert metrics["oa"]["values"][number] == pytest.approx(correct)
+    values = metrics["oa"]["values"]
+    assert metrics["oa"]["mean"] == pytest.approx(np.mean(values))
+    assert metrics["oa"]["std"] == pytest.approx(np.std(values, ddof=0))
+    assert metrics["oa"]["ddof"] == 0
+    assert metrics["oa"]["mean"] > 90  # six crops in rows: hard to miss
+    assert [row["id"] for row in metrics["per_class"]] == [1, 10, 11, 12, 13, 14]
+    assert [row["n_train"] for row in metrics["per_class"]] == [4, 14, 7, 16, 7, 8]
+    assert metrics["split"]["n_train"] + metrics["split"]["n_test"] == 5348
+    assert 0 < metrics["split"]["leakage"]["test_with_train_centre"] < 1
+    assert metrics["seconds"]["train"] > 0
+    assert not metrics["selected_on_test"]
+    pixels = [{tuple(p) for p in predictions[f"run{n}_pixels"]} for n in (0, 1)]
+    assert pixels[0] != pixels[1]
+
+
+def test_same_command_gives_the_same_figures_and_map(run, shared_data, tmp_path):
+    invoke("train", "--config", run / "config.toml", "--out", tmp_path / "again", "-q")
+    one, other = read(run / "metrics.json"), read(tmp_path / "again" / "metrics.json")
+    for name in FIGURES:
+        assert one[name] == other[name]
+    for name in ("salinas-a-map.png", "salinas-a-classes.img"):
+        first, second = run / "maps" / name, tmp_path / "again" / "maps" / name
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_map_shows_the_predictions_in_the_scene_colours(run):
+    classes = read_envi(run / "maps" / "salinas-a-classes.hdr")
+    image = Image.open(run / "maps" / "salinas-a-classes.png")
+    assert np.array_equal(np.asarray(image), classes)
+    assert classes.min() > 0  # the border is predicted like all else
+    with np.load(run / "predictions.npz") as predictions:
+        row, col = predictions["run0_pixels"].T
+        assert np.array_equal(classes[row, col], predictions["run0_predicted"])
+    confidence = read_envi(run / "maps" / "salinas-a-confidence.hdr")
+    assert 1 / 6 <= confidence.min() <= confidence.max() <= 1
+
+
+def test_map_of_labelled_pixels_only(run, shared_data, tmp_path):
+    done = invoke("map", run, "--labelled", "--run-number", "1", "--json", "-q")
+    files = json.loads(done.stdout)["files"]
+    truth = scipy.io.loadmat(shared_data / "salinas_a" / "SalinasA_gt.mat")
+    bare = next(f for f in files if f.endswith("run1-classes.png"))
+    shown = np.asarray(Image.open(bare))
+    assert np.array_equal(shown > 0, truth["salinasA_gt"] > 0)
+
+
+def test_map_refuses_a_scene_of_other_bands(run, shared_data):
+    scene = shared_data / "pavia_centre" / "pavia_crop100_v73.mat"
+    done = CliRunner().invoke(app, ["map", str(run), str(scene)])
+    assert done.exit_code == 1
+    assert "102 bands" in done.stderr
+    assert "204" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["", "--json", "--csv", "--latex", "--markdown"])
+def test_evaluate_prints_the_table_with_what_leaks(run, flag):
+    before = read(run / "metrics.json")
+    done = invoke("evaluate", run, *([flag] if flag else []))
+    assert read(run / "metrics.json") == before
+    if flag == "--json":
+        assert json.loads(done.stdout) == before
+        return
+    assert f"{before['oa']['mean']:.2f}"[:5] in done.stdout
+    assert "Lettuce" in done.stdout or "lettuce" in done.stdout
+    share = before["split"]["leakage"]["test_with_train_centre"]
+    assert any(text in done.stdout for text in (f"{100 * share:.1f}", str(share)))
+
+
+def train_in_a_process(folder: Path, data: Path, *more: str) -> subprocess.Popen:
+    arguments = ["--dataset", "salinas-a", "--data-dir", str(data), "--frac", "0.01"]
+    arguments += ["--epochs", "40", "--runs", "2", "--no-map", *QUICK, *more]
+    return subprocess.Popen(
+        [sys.executable, "-m", "hsijax", "train", "--out", str(folder), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_run_resumes_to_the_same_figures(
+    whole_run, shared_data, tmp_path, how, number
+):
+    folder = tmp_path / "killed"
+    process = train_in_a_process(folder, shared_data)
+    history = folder / "history.csv"
+    deadline = time.monotonic() + 120
+    while not (history.exists() and f"\n{number},7," in history.read_text()):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(how)
+    said = process.communicate(timeout=60)[1]
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert f"hsijax train --resume {folder}" in said
+        assert read(folder / "run.json")["status"] == "interrupted"
+    assert not (folder / "metrics.json").exists()
+    done = CliRunner().invoke(app, ["evaluate", str(folder)])
+    assert done.exit_code == 1
+    assert "--resume" in done.stderr
+    invoke("train", "--resume", folder, "--no-map", "--quiet")
+    for name in FIGURES:
+        assert read(folder / "metrics.json")[name] == whole_run[name]
+    with (folder / "history.csv").open() as stream:
+        rows = [(int(row["run"]), int(row["epoch"])) for row in csv.DictReader(stream)]
+    assert rows == [(run, epoch) for run in range(2) for epoch in range(1, 41)]
+
+
+@pytest.fixture(scope="module")
+def whole_run(shared_data, tmp_path_factory):
+    """The figures of the same training without an interruption."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    process = train_in_a_process(folder, shared_data)
+    assert process.wait(timeout=180) == 0, process.communicate()[1]
+    return read(folder / "metrics.json")
+
+
+def test_resume_refuses_a_scene_that_changed(run, shared_data, tmp_path):
+    manifest = read(run / "run.json")
+    manifest["scene"]["sha256"] = "0" * 64
+    copy = tmp_path / "run"
+    subprocess.run(["cp", "-r", str(run), str(copy)], check=True)
+    (copy / "run.json").write_text(json.dumps(manifest))
+    done = CliRunner().invoke(app, ["train", "--resume", str(copy), "-q"])
+    assert done.exit_code == 1
+    assert "sha256" in done.stderr
+
+
+def test_existing_run_folder_is_kept(run, shared_data):
+    before = (run / "metrics.json").read_bytes()
+    arguments = ["--dataset", "salinas-a", "--data-dir", str(shared_data)]
+    done = CliRunner().invoke(app, ["train", *arguments, "--out", str(run)])
+    assert done.exit_code == 2
+    assert "exists already" in done.stderr
+    assert (run / "metrics.json").read_bytes() == before
+
+
+def test_scene_of_ones_own_with_a_ground_truth_of_ones_own(shared_data, tmp_path):
+    """A v7.3 cube whose axes are reversed, labelled here by brightness."""
+    scene = shared_data / "pavia_centre" / "pavia_crop100_v73.mat"
+    with h5py.File(scene) as file:
+        bright = np.asarray(file["data"])[60].T
+    truth = np.digitize(bright, np.quantile(bright, [0.3, 0.7])) + 1
+    truth[::3] = 0
+    scipy.io.savemat(tmp_path / "mine.mat", {"mine": truth.astype(np.uint8)})
+    done = invoke(
+        *("train", "--dataset", scene, "--ground-truth", tmp_path / "mine.mat"),
+        *("--count", "20", "--val-frac", "0.2", "--select", "validation"),
+        *("--epochs", "3", "--out", tmp_path / "run", "--json", *QUICK),
+    )
+    metrics = json.loads(done.stdout)
+    assert metrics["oa"]["mean"] > 50
+    assert metrics["split"]["n_train"] == 3 * 16
+    assert metrics["split"]["n_validation"] == 3 * 4
+    assert (tmp_path / "run" / "maps" / "pavia_crop100_v73-map.png").exists()
+
+
+def test_selecting_on_test_marks_every_output(shared_data, tmp_path):
+    done = invoke(
+        *("train", "--dataset", "salinas-a", "--data-dir", shared_data),
+        *("--select", "best-test", "--epochs", "2", "--out", tmp_path / "run", *QUICK),
+    )
+    assert "selected on test" in done.stdout
+    assert read(tmp_path / "run" / "metrics.json")["selected_on_test"]
+    for flag in ("--csv", "--latex", "--markdown"):
+        shown = invoke("evaluate", tmp_path / "run", flag).stdout
+        assert "selected on test" in shown
+
+
+def test_split_file_decides_the_pixels(shared_data, tmp_path):
+    scene = ["salinas-a", "--data-dir", str(shared_data)]
+    split = tmp_path / "split.npz"
+    invoke("split", *scene, "--count", "5", "--seed", "3", "--out", split)
+    invoke(
+        *("train", "--dataset", *scene, "--split", split, "--epochs", "1"),
+        *("--no-map", "--out", tmp_path / "run", *QUICK),
+    )
+    with np.load(split) as wanted, np.load(tmp_path / "run" / "split.npz") as used:
+        assert np.array_equal(wanted["train_0"], used["train_0"])
+        assert np.array_equal(wanted["test_0"], used["test_0"])
+
+
+def test_truncated_scene_ends_with_a_line_and_nothing_behind(shared_data, tmp_path):
+    scene = shared_data / "salinas" / "Salinas_corrected.TRUNCATED.mat"
+    out = tmp_path / "run"
+    arguments = ["train", "--dataset", str(scene), "--out", str(out)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "Salinas_corrected.TRUNCATED.mat" in done.stderr
+    assert not out.exists()
+
+
+def test_patch_larger_than_the_scene(shared_data, tmp_path):
+    arguments = ["train", "--dataset", "salinas-a", "--data-dir", str(shared_data)]
+    done = CliRunner().invoke(app, [*arguments, "--patch", "101"])
+    assert done.exit_code == 2
+    assert "83 x 86" in done.stderr
