@@ -1,5 +1,6 @@
 """What holds for every command."""
 
+import os
 import subprocess
 import sys
 import time
@@ -102,6 +103,13 @@ def test_debug_anywhere_keeps_the_traceback():
     assert "Traceback" in done.stderr
 
 
-def test_shell_completion_is_there():
-    done = run("--show-completion", "bash")
-    assert "hsijax" in done.output or "HSIJAX" in done.output
+def test_shell_completion_completes_commands():
+    asked = {"_HSIJAX_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from hsijax.cli import main; main()"],
+        env=os.environ | asked | {"COMP_WORDS": "hsijax tr"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["train"]

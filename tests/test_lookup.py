@@ -100,6 +100,16 @@ def test_search_is_bounded(tmp_path, monkeypatch, caplog):
     assert find_file(TINY, CUBE, data_dir=tmp_path) is None
 
 
+def test_linked_folder_is_searched_and_a_circle_ends(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere" / "a.mat").touch()
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "circle").symlink_to(tmp_path / "elsewhere")
+    found = [path.name for path in lookup._walk(tmp_path / "data")]
+    assert set(found) == {"a.mat"}
+
+
 def test_part_of_a_download_is_not_taken(tmp_path):
     part = save_cube(tmp_path / ".Tiny.part.mat")
     digest, size = lookup.hash_file(part), part.stat().st_size

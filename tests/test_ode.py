@@ -1,7 +1,6 @@
 """The ODE layer against expm, diffrax and itself."""
 
 import dataclasses
-import itertools
 import subprocess
 import sys
 
@@ -69,17 +68,19 @@ def value_and_gradients(solve, field, start):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_fixed_steps_agree_with_diffeqsolve(name, start):
     def with_diffrax(field, start):
-        return diffrax.diffeqsolve(
+        solution = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             SOLVERS[name](),
             t0=0.0,
             t1=1.0,
-            dt0=0.25,
+            dt0=0.5,
             y0=start,
-            max_steps=5,
-        ).ys[-1]
+            max_steps=3,
+        )
+        assert solution.ys is not None
+        return solution.ys[-1]
 
-    unrolled = OdeSolver(name, 4)
+    unrolled = OdeSolver(name, 2)
     ours = value_and_gradients(
         lambda field, start: integrate(field, start, unrolled), Dense(), start
     )
@@ -106,29 +107,29 @@ def test_many_steps_are_looped_and_equal_the_unrolled_ones(name, start, monkeypa
 
 
 @pytest.mark.parametrize("name", SOLVERS)
-def test_order_of_convergence(name):
-    """Halving the step divides the error on y' = A y by 2 to the order."""
+def test_order_of_convergence(name, monkeypatch):
+    """Halving the step divides the error on y' = cos(t) A y by 2 to the order."""
     rng = np.random.default_rng(2)
     matrix = rng.normal(size=(4, 4))
     begin = rng.normal(size=(3, 4))
-    exact = begin @ scipy.linalg.expm(matrix)
+    exact = begin @ scipy.linalg.expm(matrix * np.sin(1.0))
+    monkeypatch.setattr(ode, "MAX_UNROLLED_CALLS", 1000)
     with jax.enable_x64(True):
         coefficients = jnp.asarray(matrix)
         errors = [
             np.abs(
                 integrate(
-                    lambda t, y, args: y @ coefficients,
+                    lambda t, y, args: jnp.cos(t) * y @ coefficients,
                     jnp.asarray(begin),
                     OdeSolver(name, steps),
                 )
                 - exact
             ).max()
-            for steps in (4, 8)
+            for steps in ((4, 8) if name == "dopri8" else (16, 32))
         ]
     assert errors[1] > 1e-13  # above rounding, or the quotient means nothing
     observed = np.log2(errors[0] / errors[1])
-    print("OBS", name, errors, observed)
-    assert observed == pytest.approx(ORDERS[name], abs=0.5)
+    assert observed == pytest.approx(ORDERS[name], abs=0.4)
 
 
 def test_tighter_tolerances_come_closer(start):
@@ -142,20 +143,21 @@ def test_tighter_tolerances_come_closer(start):
 
 
 @pytest.mark.parametrize("control", ["batch", "sample"])
-def test_adjoints_agree(control, start):
+@pytest.mark.parametrize(
+    ("adjoint", "tolerance"),
+    [("checkpoint", 1e-3), ("direct", 1e-3), ("backsolve", 1e-2)],
+)
+def test_adjoints_agree(control, adjoint, tolerance, start):
     fine = OdeSolver("dopri8", 2)
     expected = value_and_gradients(
         lambda field, start: integrate(field, start, fine), Dense(), start
     )
-    for adjoint, tolerance in (("checkpoint", 1e-4), ("direct", 1e-4), ("backsolve", 1e-2)):
-        solver = OdeSolver("tsit5", 1, 1e-5, 1e-5, control, adjoint)
-        ours = value_and_gradients(
-            lambda field, start, solver=solver: integrate(field, start, solver),
-            Dense(),
-            start,
-        )
-        for our, wanted in zip(ours, expected, strict=True):
-            assert error(our, wanted) < tolerance, adjoint
+    solver = OdeSolver("tsit5", 1, 1e-5, 1e-5, control, adjoint)
+    ours = value_and_gradients(
+        lambda field, start: integrate(field, start, solver), Dense(), start
+    )
+    for our, wanted in zip(ours, expected, strict=True):
+        assert error(our, wanted) < tolerance
 
 
 def test_step_control_sample_ignores_batch_mates(start):
@@ -188,18 +190,18 @@ CALLS = [
 @pytest.mark.parametrize("solver", CALLS, ids=lambda s: f"{s.solver}-{s.rtol}")
 def test_field_calls_are_counted_as_they_happen(solver, start):
     """Against a field that reports each call from inside the compiled solve."""
-    calls = itertools.count()
+    calls = []
     dense = Dense(scale=3.0)
 
     class Reporting(nnx.Module):
         def __call__(self, t, y, args):
-            jax.debug.callback(lambda: next(calls))
+            jax.debug.callback(lambda t: calls.append(t), t)
             return dense(t, y, args)
 
     counted = ode.count_field_calls(dense, start, solver)
     jax.block_until_ready(jax.jit(lambda y: integrate(Reporting(), y, solver))(start))
     jax.effects_barrier()
-    assert counted.tolist() == [next(calls)] * len(start)
+    assert counted.tolist() == [len(calls)] * len(start)
 
 
 def test_sample_counts_are_each_samples_own(start):

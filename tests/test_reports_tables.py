@@ -10,14 +10,13 @@ import pytest
 
 from hsijax.reports.tables import (
     class_rows,
-    confusion_rows,
+    confusion_lines,
     notes,
     summary_rows,
     to_csv,
     to_latex,
     to_markdown,
 )
-from hsijax.scenes.scene import LandClass
 
 
 def accuracy(values: list[float]) -> dict:
@@ -157,11 +156,11 @@ def test_latex_is_balanced_and_escaped():
             assert len(re.findall(r"(?<!\\)&", line)) == 4
 
 
-def test_confusion_rows_are_named():
-    classes = [LandClass(2, "Corn", (1, 1, 1)), LandClass(7, "Oats", (2, 2, 2))]
-    rows = confusion_rows(np.array([[5, 1], [0, 3]]), classes)
-    assert rows == [
-        ["truth \\ predicted", "2", "7"],
-        ["2 Corn", "5", "1"],
-        ["7 Oats", "0", "3"],
+def test_confusion_lines_are_named_and_aligned():
+    classes = [{"id": 2, "name": "Corn"}, {"id": 17, "name": "Oats"}]
+    lines = confusion_lines({"per_class": classes, "confusion": [[105, 1], [0, 3]]})
+    assert lines == [
+        "truth \\ predicted    2  17",
+        "2 Corn             105   1",
+        "17 Oats              0   3",
     ]

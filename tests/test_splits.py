@@ -284,10 +284,14 @@ def indian_pines_mask(shared_data):
 
 def test_masks_of_pavia_university(pavia_university):
     ground_truth, train, test = pavia_university
-    split, conflicts = mask_split(ground_truth, train, test)
-    assert (conflicts.members, conflicts.unlabelled) == (3921, 1147)
-    assert conflicts.other_class == 0
-    assert "1147 of 3921" in str(conflicts)
+    split, (of_train, of_test) = mask_split(ground_truth, train, test)
+    assert (of_train.members, of_train.unlabelled, of_train.other_class) == (
+        3921,
+        1147,
+        0,
+    )
+    assert of_train.messages()[0].startswith("1147 of 3921 pixels of the training mask")
+    assert of_test.messages() == []
     assert (len(split.train), len(split.test)) == (2774, 40002)
     # The published shares count the unlabelled pixels of the mask as trained on.
     published = Split(pixels_where(train > 0), split.validation, split.test)
@@ -296,11 +300,12 @@ def test_masks_of_pavia_university(pavia_university):
 
 
 def test_mask_of_indian_pines_numbers_its_classes_otherwise(
-    indian_pines, indian_pines_mask, caplog
+    indian_pines, indian_pines_mask
 ):
-    with caplog.at_level(logging.WARNING, "hsijax"):
-        split, conflicts = mask_split(indian_pines, indian_pines_mask)
-    assert "1 -> 2, 2 -> 3, 3 -> 5" in caplog.text
+    split, (conflicts,) = mask_split(indian_pines, indian_pines_mask)
+    assert list(conflicts.renumbered.items())[:3] == [(1, 2), (2, 3), (3, 5)]
+    assert 15 not in conflicts.renumbered
+    assert "matched as 1 -> 2, 2 -> 3, 3 -> 5" in conflicts.messages()[0]
     assert (conflicts.members, conflicts.unlabelled) == (5689, 151)
     assert conflicts.unlabelled + conflicts.other_class == 161
     assert (len(split.train), len(split.test)) == (5528, 4711)
@@ -310,7 +315,7 @@ def test_mask_of_indian_pines_numbers_its_classes_otherwise(
 
 def test_masks_of_two_values_name_members_only():
     ground_truth = np.array([[1, 1, 2, 2, 0]])
-    split, conflicts = mask_split(ground_truth, np.array([[9, 0, 9, 0, 9]]))
+    split, (conflicts,) = mask_split(ground_truth, np.array([[9, 0, 9, 0, 9]]))
     assert as_set(split.train) == {(0, 0), (0, 2)}
     assert as_set(split.test) == {(0, 1), (0, 3)}
     assert (conflicts.unlabelled, conflicts.other_class) == (1, 0)
@@ -320,12 +325,11 @@ def test_masks_leave_out_pixels_of_another_class_and_of_both_masks():
     ground_truth = np.array([[1, 1, 1, 1, 2, 2, 2, 2]])
     train = np.array([[1, 1, 2, 0, 2, 0, 0, 0]], dtype=np.uint8)
     test = np.array([[0, 1, 0, 1, 0, 2, 2, 1]], dtype=np.uint8)
-    split, conflicts = mask_split(ground_truth, train, test)
+    split, (of_train, of_test) = mask_split(ground_truth, train, test)
     assert as_set(split.train) == {(0, 0), (0, 1), (0, 4)}
     assert as_set(split.test) == {(0, 3), (0, 5), (0, 6)}
-    assert (conflicts.other_class, conflicts.test_other_class) == (1, 1)
-    assert conflicts.in_both == 1
-    assert "1 pixels of the test mask are left out" in str(conflicts)
+    assert (of_train.other_class, of_test.other_class, of_test.in_both) == (1, 1, 1)
+    assert "1 pixels of the test mask are left out" in of_test.messages()[1]
 
 
 def test_mask_of_another_size():

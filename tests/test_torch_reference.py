@@ -8,6 +8,7 @@ from flax import nnx
 
 from hsijax.config import OdeSolver
 from hsijax.models import make_classifier
+from hsijax.models.blocks import OdeBlock
 from hsijax.models.ode import integrate
 
 torch = pytest.importorskip("torch", reason="the reference needs PyTorch")
@@ -34,7 +35,7 @@ def torch_name(path: tuple, architecture: str, model: str) -> str:
 
 
 def to_torch(array: np.ndarray, leaf: str) -> np.ndarray:
-    """Kernels come as [rows cols in maps] or [in maps], there as [maps in rows cols]."""
+    """Move a kernel's last two axes, in and maps, to the front as maps and in."""
     if leaf != "kernel":
         return array
     return np.moveaxis(array, (-1, -2), (0, 1))
@@ -123,7 +124,8 @@ def test_equals_the_torch_reference(architecture, model, channels, solver):
 def test_the_solution_equals_torchdiffeq():
     torchdiffeq = pytest.importorskip("torchdiffeq")
     code, params, theirs = make_pair("paper", "odenet", 1, OdeSolver("rk4", 1))
-    field = nnx.merge(code, params).block.field
+    block = nnx.merge(code, params).block
+    assert isinstance(block, OdeBlock)
     hidden = np.random.default_rng(1).normal(size=(1, 3, 3, 64)).astype(np.float32)
     with torch.no_grad():
         _, end = torchdiffeq.odeint(
@@ -136,7 +138,7 @@ def test_the_solution_equals_torchdiffeq():
     expected = np.moveaxis(end.numpy(), 1, -1)
 
     def error(solver):
-        end = jax.jit(lambda start: integrate(field, start, solver))(hidden)
+        end = jax.jit(lambda start: integrate(block.field, start, solver))(hidden)
         return relative_error(end, expected)
 
     # The field has kinks (ReLU), so the error stays well above the tolerance.

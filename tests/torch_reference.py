@@ -10,8 +10,8 @@ from torch import nn
 MAPS = 64
 
 
-def group_norm():
-    return nn.GroupNorm(32, MAPS)
+def group_norm(groups=32):
+    return nn.GroupNorm(groups, MAPS)
 
 
 def conv3x3(stride=1):
@@ -21,11 +21,11 @@ def conv3x3(stride=1):
 class ResidualUnit(nn.Module):
     """Pre-activated; with a stride, the shortcut is a 1x1 convolution."""
 
-    def __init__(self, stride=1):
+    def __init__(self, stride=1, groups=32):
         super().__init__()
-        self.norm1 = group_norm()
+        self.norm1 = group_norm(groups)
         self.conv1 = conv3x3(stride)
-        self.norm2 = group_norm()
+        self.norm2 = group_norm(groups)
         self.conv2 = conv3x3()
         self.shortcut = None
         if stride > 1:
@@ -39,13 +39,13 @@ class ResidualUnit(nn.Module):
 
 
 class Field(nn.Module):
-    def __init__(self):
+    def __init__(self, groups):
         super().__init__()
-        self.norm1 = group_norm()
+        self.norm1 = group_norm(groups)
         self.conv1 = conv3x3()
-        self.norm2 = group_norm()
+        self.norm2 = group_norm(groups)
         self.conv2 = conv3x3()
-        self.norm3 = group_norm()
+        self.norm3 = group_norm(groups)
 
     def forward(self, t, x):
         out = self.conv1(torch.relu(self.norm1(x)))
@@ -98,9 +98,9 @@ STEPS = {"rk4": rk4_step, "dopri5": dopri5_step}
 
 
 class OdeBlock(nn.Module):
-    def __init__(self, solver, steps):
+    def __init__(self, solver, steps, groups):
         super().__init__()
-        self.field = Field()
+        self.field = Field(groups)
         self.step = STEPS[solver]
         self.steps = steps
 
@@ -111,9 +111,9 @@ class OdeBlock(nn.Module):
 
 
 class TiedUnits(nn.Module):
-    def __init__(self, repeats):
+    def __init__(self, repeats, groups):
         super().__init__()
-        self.unit = ResidualUnit()
+        self.unit = ResidualUnit(groups=groups)
         self.repeats = repeats
 
     def forward(self, x):
@@ -122,12 +122,12 @@ class TiedUnits(nn.Module):
         return x
 
 
-def make_block(model, solver, steps):
+def make_block(model, solver, steps, groups=32):
     return {
-        "odenet": lambda: OdeBlock(solver, steps),
-        "resnet": lambda: nn.Sequential(*(ResidualUnit() for _ in range(6))),
-        "resnet-tied": lambda: TiedUnits(6),
-        "resnet1": lambda: nn.Sequential(ResidualUnit()),
+        "odenet": lambda: OdeBlock(solver, steps, groups),
+        "resnet": lambda: nn.Sequential(*(ResidualUnit(1, groups) for _ in range(6))),
+        "resnet-tied": lambda: TiedUnits(6, groups),
+        "resnet1": lambda: nn.Sequential(ResidualUnit(1, groups)),
         "no-block": nn.Sequential,
     }[model]()
 
@@ -151,8 +151,8 @@ class CompactNetwork(nn.Module):
     def __init__(self, model, channels, classes, solver="rk4", steps=1):
         super().__init__()
         self.stem = nn.Conv2d(channels, MAPS, 1)
-        self.block = make_block(model, solver, steps)
-        self.norm = group_norm()
+        self.block = make_block(model, solver, steps, groups=4)
+        self.norm = group_norm(4)
         self.linear = nn.Linear(2 * MAPS, classes)
 
     def forward(self, x):

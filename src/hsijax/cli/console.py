@@ -108,7 +108,7 @@ def print_files(files: list[Path]) -> None:
         typer.echo(path)
 
 
-def print_metrics(metrics: dict[str, Any]) -> None:
+def print_metrics(metrics: dict[str, Any], *, confusion: bool = False) -> None:
     """Print the tables of `metrics.json` for a person."""
     from rich.console import Console
     from rich.table import Table
@@ -124,6 +124,11 @@ def print_metrics(metrics: dict[str, Any]) -> None:
         summary.add_row(*row)
     out.print(classes)
     out.print()
+    if confusion:
+        # As wide as it is: a matrix that wraps cannot be read.
+        for row in tables.confusion_lines(metrics):
+            typer.echo(row)
+        typer.echo()
     out.print(summary)
     out.print()
     for line in tables.notes(metrics):

@@ -43,4 +43,4 @@ def evaluate(
     elif markdown:
         typer.echo(tables.to_markdown(metrics), nl=False)
     else:
-        console.print_metrics(metrics)
+        console.print_metrics(metrics, confusion=True)

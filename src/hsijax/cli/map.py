@@ -48,7 +48,7 @@ def map_run(
     Examples:
     $ hsijax map runs/indian-pines-odenet-1
     $ hsijax map runs/indian-pines-odenet-1 --labelled
-    $ hsijax map runs/mine-odenet-1 other.hdr
+    $ hsijax map runs/my-odenet-1 other.hdr
     """
     from hsijax.devices import select_device, set_up_compilation_cache
 

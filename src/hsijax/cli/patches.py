@@ -71,7 +71,7 @@ def patches(
     Examples:
     $ hsijax patches salinas-a --size 9 --out patches.npz
     $ hsijax patches indian-pines --size 9 --channels 30 --split split.npz \
---out patches.npz
+--out pines.npz
     $ hsijax patches indian-pines --size 5 --out patches.zarr
     """
     given: dict[str, Any] = {
@@ -106,7 +106,7 @@ def patches(
         console.print_json(report)
     else:
         typer.echo(f"{' x '.join(map(str, report['shape']))} float32 patches")
-        for role, number in report["split"].items():
-            if number:
-                typer.echo(f"{role:12}{number:8}")
+        roles = report["split"].items() if split else ()
+        for role, number in roles:
+            typer.echo(f"{role:12}{number:8}")
     console.say(f"wrote {out} ({report['bytes'] / 1e6:.1f} MB)")

@@ -96,7 +96,7 @@ def split(
     \b
     Examples:
     $ hsijax split indian-pines --frac 0.03 --out split.npz
-    $ hsijax split indian-pines --count 20 --val-frac 0.1 --runs 5 --out split.npz
+    $ hsijax split indian-pines --count 20 --val-frac 0.1 --runs 5 --out counts.npz
     $ hsijax split salinas-a --frac 0.05 --blocks --patch 9 --out blocks.npz
     $ hsijax split my.hdr --ground-truth gt.mat --train-mask train.mat --out mask.npz
     """

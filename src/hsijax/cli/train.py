@@ -31,7 +31,6 @@ def _option(flag: str, text: str, panel: str, **more):
 
 
 def train(
-    ctx: typer.Context,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", help="A catalogue name or a file of your own."),
@@ -205,9 +204,10 @@ def train(
     $ hsijax train --dataset indian-pines --preset paper --model resnet
     $ hsijax train --resume runs/salinas-odenet-1
     """
+    options = locals()
     given = {
-        name: value
-        for name, value in ctx.params.items()
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in options.items()
         if name in SETTINGS and value is not None
     }
     if resume is not None and (given or config or out or overwrite):

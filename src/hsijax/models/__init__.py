@@ -2,7 +2,7 @@
 
 `make_classifier("odenet", "paper", ...)` is the published ODE-net, "resnet" in its
 place the published ResNet. A new block is one row of `BLOCKS`, a new frame one file
-with `Stem`, `Head` and two constants and one row of `ARCHITECTURES`.
+with `Stem`, `Head` and `BLOCK` and one row of `ARCHITECTURES`.
 """
 
 from types import ModuleType
@@ -60,7 +60,7 @@ def make_classifier(
     frame = lookup(ARCHITECTURES, architecture, "architecture")
     return Classifier(
         frame.Stem(channels, rngs=rngs),
-        make_block(solver, frame.STARTS_AT_IDENTITY, rngs),
+        make_block(solver, frame.BLOCK, rngs),
         frame.Head(classes, dropout, rngs=rngs),
     )
 

@@ -4,6 +4,8 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from hsijax.models.blocks import Block
+
 
 class Classifier(nnx.Module):
     """A network from square patches to class logits, one patch for each pixel.
@@ -13,7 +15,7 @@ class Classifier(nnx.Module):
     units in its place), `head` classifies.
     """
 
-    def __init__(self, stem: nnx.Module, block: nnx.Module, head: nnx.Module):
+    def __init__(self, stem: nnx.Module, block: Block, head: nnx.Module):
         self.stem = stem
         self.block = block
         self.head = head

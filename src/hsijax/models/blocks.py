@@ -5,6 +5,7 @@ block applies its learned function to each patch, which is what it costs.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 from flax import nnx
@@ -18,15 +19,24 @@ from hsijax.models.ode import check_solver, count_field_calls, integrate, solves
 MAPS = 64
 
 
+@dataclass(frozen=True)
+class BlockStyle:
+    """What the frame around a block decides about it."""
+
+    groups: int  # of each group norm
+    starts_at_identity: bool
+
+
 class Field(nnx.Module):
     """The right-hand side f of dh/dt = f(h): 74,112 parameters, and no time input."""
 
-    def __init__(self, *, as_product: bool, starts_at_zero: bool, rngs: nnx.Rngs):
-        self.norm1 = GroupNorm(MAPS)
+    def __init__(self, style: BlockStyle, *, as_product: bool, rngs: nnx.Rngs):
+        zero = style.starts_at_identity
+        self.norm1 = GroupNorm(MAPS, style.groups)
         self.conv1 = Convolution(MAPS, MAPS, as_product=as_product, rngs=rngs)
-        self.norm2 = GroupNorm(MAPS)
+        self.norm2 = GroupNorm(MAPS, style.groups)
         self.conv2 = Convolution(MAPS, MAPS, as_product=as_product, rngs=rngs)
-        self.norm3 = GroupNorm(MAPS, zero_scale=starts_at_zero)
+        self.norm3 = GroupNorm(MAPS, style.groups, zero_scale=zero)
 
     def __call__(
         self, t: object, hidden: Float[Array, "batch side side maps"], args: object
@@ -40,14 +50,11 @@ class Field(nnx.Module):
 class OdeBlock(nnx.Module):
     """The solution of dh/dt = f(h) at t = 1 from h(0) = the stem's features (Eq. 4)."""
 
-    def __init__(self, solver: OdeSolver, *, starts_at_identity: bool, rngs: nnx.Rngs):
+    def __init__(self, solver: OdeSolver, style: BlockStyle, *, rngs: nnx.Rngs):
         check_solver(solver)
         self.solver = solver
-        self.field = Field(
-            as_product=solves_in_loop(solver) and prefers_unrolled_loops(),
-            starts_at_zero=starts_at_identity,
-            rngs=rngs,
-        )
+        as_product = solves_in_loop(solver) and prefers_unrolled_loops()
+        self.field = Field(style, as_product=as_product, rngs=rngs)
 
     def __call__(
         self, hidden: Float[Array, "batch side side maps"]
@@ -65,13 +72,14 @@ class OdeBlock(nnx.Module):
 class ResidualUnit(nnx.Module):
     """h + F(h) (Eq. 2), pre-activated, with an identity shortcut: 73,984 parameters."""
 
-    def __init__(self, *, starts_at_zero: bool, rngs: nnx.Rngs):
-        self.norm1 = GroupNorm(MAPS)
+    def __init__(self, style: BlockStyle, *, rngs: nnx.Rngs):
+        zero = style.starts_at_identity
+        self.norm1 = GroupNorm(MAPS, style.groups)
         self.conv1 = Convolution(MAPS, MAPS, rngs=rngs)
-        self.norm2 = GroupNorm(MAPS)
+        self.norm2 = GroupNorm(MAPS, style.groups)
         # A unit ends in a convolution, not a norm. Its kernel is what can be zero: a
         # zero scale before the ReLU would never get a gradient.
-        self.conv2 = Convolution(MAPS, MAPS, zero_kernel=starts_at_zero, rngs=rngs)
+        self.conv2 = Convolution(MAPS, MAPS, zero_kernel=zero, rngs=rngs)
 
     def __call__(
         self, hidden: Float[Array, "batch side side maps"]
@@ -85,18 +93,10 @@ class ResidualBlock(nnx.Module):
     """`units` residual units in a row, each applied `repeats` times."""
 
     def __init__(
-        self,
-        units: int,
-        repeats: int = 1,
-        *,
-        starts_at_identity: bool,
-        rngs: nnx.Rngs,
+        self, style: BlockStyle, units: int, repeats: int = 1, *, rngs: nnx.Rngs
     ):
         self.repeats = repeats
-        self.units = nnx.List(
-            ResidualUnit(starts_at_zero=starts_at_identity, rngs=rngs)
-            for _ in range(units)
-        )
+        self.units = nnx.List(ResidualUnit(style, rngs=rngs) for _ in range(units))
 
     def __call__(
         self, hidden: Float[Array, "batch side side maps"]
@@ -114,28 +114,30 @@ class ResidualBlock(nnx.Module):
         return jnp.full(hidden.shape[0], len(self.units) * self.repeats)
 
 
-def _odenet(solver: OdeSolver, identity: bool, rngs: nnx.Rngs) -> OdeBlock:
-    return OdeBlock(solver, starts_at_identity=identity, rngs=rngs)
+Block = OdeBlock | ResidualBlock
 
 
-def _resnet(solver: OdeSolver, identity: bool, rngs: nnx.Rngs) -> ResidualBlock:
-    return ResidualBlock(6, starts_at_identity=identity, rngs=rngs)
+def _odenet(solver: OdeSolver, style: BlockStyle, rngs: nnx.Rngs) -> OdeBlock:
+    return OdeBlock(solver, style, rngs=rngs)
 
 
-def _resnet_tied(solver: OdeSolver, identity: bool, rngs: nnx.Rngs) -> ResidualBlock:
-    return ResidualBlock(1, repeats=6, starts_at_identity=identity, rngs=rngs)
+def _resnet(solver: OdeSolver, style: BlockStyle, rngs: nnx.Rngs) -> ResidualBlock:
+    return ResidualBlock(style, 6, rngs=rngs)
 
 
-def _resnet1(solver: OdeSolver, identity: bool, rngs: nnx.Rngs) -> ResidualBlock:
-    return ResidualBlock(1, starts_at_identity=identity, rngs=rngs)
+def _resnet_tied(solver: OdeSolver, style: BlockStyle, rngs: nnx.Rngs) -> ResidualBlock:
+    return ResidualBlock(style, 1, repeats=6, rngs=rngs)
 
 
-def _no_block(solver: OdeSolver, identity: bool, rngs: nnx.Rngs) -> ResidualBlock:
-    return ResidualBlock(0, starts_at_identity=identity, rngs=rngs)
+def _resnet1(solver: OdeSolver, style: BlockStyle, rngs: nnx.Rngs) -> ResidualBlock:
+    return ResidualBlock(style, 1, rngs=rngs)
 
 
-# Called as make(solver, starts at the identity, rngs).
-BLOCKS: dict[str, Callable[[OdeSolver, bool, nnx.Rngs], OdeBlock | ResidualBlock]] = {
+def _no_block(solver: OdeSolver, style: BlockStyle, rngs: nnx.Rngs) -> ResidualBlock:
+    return ResidualBlock(style, 0, rngs=rngs)
+
+
+BLOCKS: dict[str, Callable[[OdeSolver, BlockStyle, nnx.Rngs], Block]] = {
     "odenet": _odenet,
     "resnet": _resnet,  # six units, as in the paper
     "resnet-tied": _resnet_tied,  # one unit six times: Euler with six unit steps

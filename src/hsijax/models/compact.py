@@ -7,10 +7,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from hsijax.models.blocks import MAPS
+from hsijax.models.blocks import MAPS, BlockStyle
 from hsijax.models.layers import GroupNorm, Pointwise, kernel_init, norm_relu
 
-STARTS_AT_IDENTITY = True
+# Few groups, because a norm within a patch removes each group's level, and the levels
+# are the spectrum: with the paper's 32 groups of two maps a homogeneous field looks like
+# any other, and 16 points of accuracy go (validation pixels, Indian Pines, 3 %).
+BLOCK = BlockStyle(groups=4, starts_at_identity=True)
 
 
 class Stem(nnx.Module):
@@ -30,7 +33,7 @@ class Head(nnx.Module):
     """The patch's mean beside its centre pixel, then linear: 128 + 2,064."""
 
     def __init__(self, classes: int, dropout: float, *, rngs: nnx.Rngs):
-        self.norm = GroupNorm(MAPS)
+        self.norm = GroupNorm(MAPS, BLOCK.groups)
         self.dropout = nnx.Dropout(dropout)
         self.linear = nnx.Linear(2 * MAPS, classes, kernel_init=kernel_init, rngs=rngs)
 

@@ -19,7 +19,7 @@ class GroupNorm(nnx.Module):
         Wu and He, "Group Normalization", ECCV 2018. arXiv:1803.08494
     """
 
-    def __init__(self, channels: int, groups: int = 32, *, zero_scale: bool = False):
+    def __init__(self, channels: int, groups: int, *, zero_scale: bool = False):
         self.groups = groups
         self.scale = nnx.Param(jnp.full(channels, 0.0 if zero_scale else 1.0))
         self.bias = nnx.Param(jnp.zeros(channels))

@@ -92,21 +92,22 @@ def step_stages(name: str) -> Stages:
     >>> step_stages("heun")
     Stages(nodes=(0.0, 1.0), rows=((), (1.0,)), weights=(0.5, 0.5))
     """
-    solver = lookup(SOLVERS, name, "ODE solver")
-    if solver is diffrax.Euler:
+    tableau = _tableau(name)
+    if tableau is None:
         return Stages((0.0,), ((),), (1.0,))
-    tableau = solver.tableau
+    nodes = (0.0, *tableau.c.tolist())
     rows = ((), *(tuple(row.tolist()) for row in tableau.a_lower))
-    stages = Stages((0.0, *tableau.c.tolist()), rows, tuple(tableau.b_sol.tolist()))
-    # The last slope of an FSAL method serves the error estimate, and is the first one
-    # of the next step, which takes it anyway.
-    return Stages(*(part[:-1] for part in stages)) if _is_fsal(name) else stages
+    weights = tuple(tableau.b_sol.tolist())
+    if tableau.fsal:
+        # First same as last: the last slope has no weight. It serves the error estimate
+        # and is the first one of the next step, which takes it anyway.
+        return Stages(nodes[:-1], rows[:-1], weights[:-1])
+    return Stages(nodes, rows, weights)
 
 
-def _is_fsal(name: str) -> bool:
-    """Whether the last slope of a step is the first of the next ("first same as last")."""
-    solver = SOLVERS[name]
-    return solver is not diffrax.Euler and solver.tableau.fsal
+def _tableau(name: str) -> diffrax.ButcherTableau | None:
+    """Return the Butcher tableau of a solver; diffrax's Euler has none."""
+    return getattr(lookup(SOLVERS, name, "ODE solver"), "tableau", None)
 
 
 def check_solver(solver: OdeSolver) -> None:
@@ -215,6 +216,7 @@ def _diffeqsolve(
         # Throwing plants a host callback, which switches JAX's compilation cache off.
         throw=False,
     )
+    assert solution.ys is not None  # diffrax saves y(1) by default
     solved = solution.result == diffrax.RESULTS.successful
     end = jnp.where(solved, solution.ys[-1], jnp.nan)
     return end, jnp.asarray(solution.stats["num_steps"])
@@ -231,6 +233,7 @@ def count_field_calls(
     if not solves_in_loop(solver):
         return jnp.full(start.shape[0], solver.steps * stages)
     _, steps = solve_in_loop(field, start, solver)
-    # diffrax takes the last slope of an FSAL method too and hands it to the next step,
-    # so that only the first step takes its own first slope.
-    return steps * stages + _is_fsal(solver.solver)
+    # diffrax also takes the last slope of an FSAL ("first same as last") method and
+    # hands it to the next step, so that only the first step takes its own first slope.
+    tableau = _tableau(solver.solver)
+    return steps * stages + (1 if tableau is not None and tableau.fsal else 0)

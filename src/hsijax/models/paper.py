@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from hsijax.errors import UsageError
-from hsijax.models.blocks import MAPS
+from hsijax.models.blocks import MAPS, BlockStyle
 from hsijax.models.layers import (
     Convolution,
     GroupNorm,
@@ -20,7 +20,7 @@ from hsijax.models.layers import (
     norm_relu,
 )
 
-STARTS_AT_IDENTITY = False
+BLOCK = BlockStyle(groups=32, starts_at_identity=False)
 
 
 class Stem(nnx.Module):
@@ -47,9 +47,9 @@ class DownSampling(nnx.Module):
     """A pre-activated residual block of stride 2; the shortcut is activated too."""
 
     def __init__(self, *, rngs: nnx.Rngs):
-        self.norm1 = GroupNorm(MAPS)
+        self.norm1 = GroupNorm(MAPS, BLOCK.groups)
         self.conv1 = Convolution(MAPS, MAPS, stride=2, rngs=rngs)
-        self.norm2 = GroupNorm(MAPS)
+        self.norm2 = GroupNorm(MAPS, BLOCK.groups)
         self.conv2 = Convolution(MAPS, MAPS, rngs=rngs)
         self.shortcut = Pointwise(MAPS, MAPS, stride=2, rngs=rngs)
 
@@ -66,7 +66,7 @@ class Head(nnx.Module):
     """GroupNorm, ReLU, global average pooling, linear: 1,168 for 16 classes."""
 
     def __init__(self, classes: int, dropout: float, *, rngs: nnx.Rngs):
-        self.norm = GroupNorm(MAPS)
+        self.norm = GroupNorm(MAPS, BLOCK.groups)
         self.dropout = nnx.Dropout(dropout)
         self.linear = nnx.Linear(MAPS, classes, kernel_init=kernel_init, rngs=rngs)
 

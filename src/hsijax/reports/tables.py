@@ -9,11 +9,6 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from jaxtyping import Integer
-
-from hsijax.scenes.scene import LandClass
-
 Metrics = Mapping[str, Any]
 
 SELECTED_ON_TEST = "selected on test: the epoch was chosen by the test accuracy"
@@ -66,16 +61,25 @@ def class_rows(metrics: Metrics) -> list[tuple[str, ...]]:
     ]
 
 
-def confusion_rows(
-    confusion: Integer[np.ndarray, "classes classes"], classes: Sequence[LandClass]
-) -> list[list[str]]:
-    """Return the matrix as cells under a header of ids; rows are the truth."""
-    header = ["truth \\ predicted", *(str(land.id) for land in classes)]
+def confusion_lines(metrics: Metrics) -> list[str]:
+    """Return the confusion matrix, summed over runs, as aligned lines of text.
+
+    Rows are the truth, columns the prediction.
+    """
+    ids = [str(row["id"]) for row in metrics["per_class"]]
     rows = [
-        [f"{land.id} {land.name}", *(str(count) for count in counts)]
-        for land, counts in zip(classes, confusion, strict=True)
+        [f"{row['id']} {_one_line(row['name'])}", *(str(count) for count in counts)]
+        for row, counts in zip(metrics["per_class"], metrics["confusion"], strict=True)
     ]
-    return [header, *rows]
+    rows = [["truth \\ predicted", *ids], *rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]
 
 
 def notes(metrics: Metrics) -> list[str]:

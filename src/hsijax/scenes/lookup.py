@@ -125,7 +125,7 @@ def _stem(name: str) -> str:
 def _walk(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder in a fixed order, within the bounds."""
     count = 0
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, followlinks=True):
         depth = len(Path(root).relative_to(folder).parts)
         folders[:] = sorted(folders) if depth < MAX_DEPTH else []
         for name in sorted(names):

@@ -1,7 +1,6 @@
 """Splits from the user's own rasters, such as published "disjoint" masks."""
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int, Integer
@@ -15,107 +14,91 @@ Mask = (
     Integer[np.ndarray, "mask_rows mask_cols"] | Bool[np.ndarray, "mask_rows mask_cols"]
 )
 
-logger = logging.getLogger("hsijax")
-
 # Share of a mask's labelled pixels that a renumbering of its classes must explain.
 RENUMBERED = 0.9
 
 
 @dataclass(frozen=True)
 class MaskConflicts:
-    """Pixels of the masks that no set can hold; all are left out."""
+    """How one mask differs from the ground truth; the pixels that do are left out."""
 
-    members: int  # pixels that the training mask marks
+    name: str  # of the mask
+    members: int  # pixels that it marks
     unlabelled: int  # of them without a label in the ground truth
     other_class: int  # of them of another class in the ground truth
-    test_members: int
-    test_unlabelled: int
-    test_other_class: int
-    in_both: int  # test pixels that are in the training mask too
+    in_both: int  # of them in the training mask too; of a test mask only
+    renumbered: dict[int, int]  # its class numbers and the ground truth's
 
-    def __str__(self) -> str:
-        """Say in one line how many pixels were left out, and why."""
-        parts = []
-        for name, members, unlabelled, other_class in (
-            ("training", self.members, self.unlabelled, self.other_class),
-            ("test", self.test_members, self.test_unlabelled, self.test_other_class),
-        ):
-            if unlabelled or other_class:
-                parts.append(
-                    f"{unlabelled + other_class} of {members} pixels of the {name} "
-                    f"mask are left out: {unlabelled} have no label in the ground "
-                    f"truth, {other_class} another class"
-                )
-        if self.in_both:
-            parts.append(
-                f"{self.in_both} pixels of the test mask are left out: they are in the "
-                "training mask too"
+    def messages(self) -> list[str]:
+        """Say what was left out and which numbers were matched; nothing if all fits."""
+        found = []
+        if self.renumbered:
+            pairs = ", ".join(f"{old} -> {new}" for old, new in self.renumbered.items())
+            found.append(
+                f"the {self.name} mask numbers the classes in another way than the "
+                f"ground truth; matched as {pairs}"
             )
-        return "; ".join(parts)
+        if self.unlabelled or self.other_class:
+            found.append(
+                f"{self.unlabelled + self.other_class} of {self.members} pixels of the "
+                f"{self.name} mask are left out: {self.unlabelled} have no label in "
+                f"the ground truth, {self.other_class} another class"
+            )
+        if self.in_both:
+            found.append(
+                f"{self.in_both} pixels of the {self.name} mask are left out: they are "
+                "in the training mask too"
+            )
+        return found
 
 
 def mask_split(
     ground_truth: Int[np.ndarray, "rows cols"],
     train_mask: Mask,
     test_mask: Mask | None = None,
-) -> tuple[Split, MaskConflicts]:
+) -> tuple[Split, tuple[MaskConflicts, ...]]:
     """Train and test on the pixels that two rasters mark by any value but 0.
 
     A mask with several values holds class ids, and pixels whose class differs from the
     ground truth's are left out. Where the masks number the classes in another way (one
-    of the IEEE masks does), the numbers are matched, and a message says how.
+    of the IEEE masks does), the numbers are matched.
 
     Args:
         ground_truth: 0 where a pixel has no label.
         train_mask: of the ground truth's size.
         test_mask: by default all labelled pixels outside `train_mask`.
 
+    Returns:
+        The split, and what is wrong with each mask that was given.
+
     Raises:
         HsijaxError: a mask has another size, or marks no labelled pixel.
     """
     train = _read(ground_truth, train_mask, "training")
-    labelled = ground_truth != 0
+    conflicts = [train.conflicts]
     if test_mask is None:
-        rest = labelled & ~train.marked
-        test = _Marked(rest, np.zeros_like(rest))
+        test_pixels = (ground_truth != 0) & ~train.marked
     else:
         test = _read(ground_truth, test_mask, "test")
-    in_both = train.marked & test.agreeing(labelled)
-    conflicts = MaskConflicts(
-        members=int(train.marked.sum()),
-        unlabelled=int((train.marked & ~labelled).sum()),
-        other_class=int(train.other_class.sum()),
-        test_members=int(test.marked.sum()),
-        test_unlabelled=int((test.marked & ~labelled).sum()),
-        test_other_class=int(test.other_class.sum()),
-        in_both=int(in_both.sum()),
-    )
-    split = Split(
-        train=pixels_where(train.agreeing(labelled)),
-        validation=no_pixels(),
-        test=pixels_where(test.agreeing(labelled) & ~in_both),
-    )
-    return split, conflicts
+        in_both = test.agreeing & train.marked
+        test_pixels = test.agreeing & ~in_both
+        conflicts.append(replace(test.conflicts, in_both=int(in_both.sum())))
+    split = Split(pixels_where(train.agreeing), no_pixels(), pixels_where(test_pixels))
+    return split, tuple(conflicts)
 
 
 @dataclass(frozen=True)
-class _Marked:
-    """What a mask marks, and where it names another class than the ground truth."""
+class _Members:
+    """The pixels that a mask marks, and those that the ground truth confirms."""
 
     marked: Bool[np.ndarray, "rows cols"]
-    other_class: Bool[np.ndarray, "rows cols"]
-
-    def agreeing(
-        self, labelled: Bool[np.ndarray, "rows cols"]
-    ) -> Bool[np.ndarray, "rows cols"]:
-        return self.marked & labelled & ~self.other_class
+    agreeing: Bool[np.ndarray, "rows cols"]
+    conflicts: MaskConflicts
 
 
 def _read(
-    ground_truth: Int[np.ndarray, "rows cols"],
-    mask: Mask,
-    name: str,
-) -> _Marked:
+    ground_truth: Int[np.ndarray, "rows cols"], mask: Mask, name: str
+) -> _Members:
     if mask.shape != ground_truth.shape:
         raise HsijaxError(
             f"the {name} mask has {mask.shape[0]} x {mask.shape[1]} pixels, the ground "
@@ -123,29 +106,28 @@ def _read(
         )
     mask = mask.astype(np.int64)
     marked = mask != 0
-    labelled = marked & (ground_truth != 0)
+    agreeing = labelled = marked & (ground_truth != 0)
     if not labelled.any():
         raise HsijaxError(
             f"the {name} mask marks {int(marked.sum())} pixels and none of them has a "
             "label in the ground truth"
         )
-    ids = np.unique(mask[marked])
-    if len(ids) == 1:
-        return _Marked(marked, np.zeros_like(marked))
-    renumbered = _renumbering(ground_truth[labelled], mask[labelled])
-    as_in_truth = mask.copy()
-    for value, class_id in renumbered.items():
-        as_in_truth[mask == value] = class_id
-    changed = {old: new for old, new in renumbered.items() if old != new}
-    if changed:
-        pairs = ", ".join(f"{old} -> {new}" for old, new in changed.items())
-        logger.warning(
-            "the %s mask numbers the classes in another way than the ground truth; "
-            "matched as %s",
-            name,
-            pairs,
-        )
-    return _Marked(marked, labelled & (as_in_truth != ground_truth))
+    renumbered = {}
+    if len(np.unique(mask[marked])) > 1:
+        renumbered = _renumbering(ground_truth[labelled], mask[labelled])
+        as_in_truth = mask.copy()
+        for value, class_id in renumbered.items():
+            as_in_truth[mask == value] = class_id
+        agreeing = labelled & (as_in_truth == ground_truth)
+    conflicts = MaskConflicts(
+        name=name,
+        members=int(marked.sum()),
+        unlabelled=int((marked & ~labelled).sum()),
+        other_class=int((labelled & ~agreeing).sum()),
+        in_both=0,
+        renumbered={old: new for old, new in renumbered.items() if old != new},
+    )
+    return _Members(marked, agreeing, conflicts)
 
 
 def _renumbering(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -20,6 +21,8 @@ from hsijax.splits.sampling import (
 from hsijax.splits.split import Split, class_counts, class_ids
 
 logger = logging.getLogger("hsijax")
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,20 +128,25 @@ class _Names:
 
     names: Mapping[int, str]
 
-    def list(self, ids: Int[np.ndarray, " classes"]) -> str:
+    def join(self, ids: Int[np.ndarray, " classes"]) -> str:
         return ", ".join(self.names.get(int(i), f"class {i}") for i in ids)
 
 
+Raster = Int[np.ndarray, "rows cols"]
 Made = tuple[Split, list[str]]  # with warnings
 
 
-def _random(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+def _random(
+    ground_truth: Raster, plan: SplitPlan, seed: Seed, side: int, names: _Names
+) -> Made:
     del side, names
     frac = _needed(plan.frac, "--frac", plan.method)
     return random_split(ground_truth, frac=frac, seed=seed), []
 
 
-def _count(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+def _count(
+    ground_truth: Raster, plan: SplitPlan, seed: Seed, side: int, names: _Names
+) -> Made:
     del side
     count = _needed(plan.count, "--count", plan.method)
     ids, totals = np.unique(ground_truth[ground_truth != 0], return_counts=True)
@@ -147,12 +155,14 @@ def _count(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
     if any(short):
         warnings.append(
             f"half of the pixels train, not {count}, where a class has no more than "
-            f"that: {names.list(ids[short])}"
+            f"that: {names.join(ids[short])}"
         )
     return count_split(ground_truth, count=count, seed=seed), warnings
 
 
-def _blocks(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+def _blocks(
+    ground_truth: Raster, plan: SplitPlan, seed: Seed, side: int, names: _Names
+) -> Made:
     del names
     frac = _needed(plan.frac, "--frac", plan.method)
     split = block_split(
@@ -165,23 +175,25 @@ def _blocks(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made
     return split, []
 
 
-def _masks(ground_truth, plan: SplitPlan, seed: Seed, side: int, names) -> Made:
+def _masks(
+    ground_truth: Raster, plan: SplitPlan, seed: Seed, side: int, names: _Names
+) -> Made:
     del seed, side, names
     train_mask = _needed(plan.train_mask, "--train-mask", plan.method)
     split, conflicts = mask_split(ground_truth, train_mask, plan.test_mask)
-    return split, [str(conflicts)] if str(conflicts) else []
+    return split, [message for each in conflicts for message in each.messages()]
 
 
 METHODS = {"random": _random, "count": _count, "blocks": _blocks, "masks": _masks}
 
 
-def _needed(value, option: str, method: str):
+def _needed(value: Value | None, option: str, method: str) -> Value:
     if value is None:
         raise UsageError(f"a split by '{method}' needs {option}")
     return value
 
 
-def _check(split: Split, ground_truth, names: _Names) -> list[str]:
+def _check(split: Split, ground_truth: Raster, names: _Names) -> list[str]:
     """Name the classes that lack training or test pixels; refuse what is no task."""
     ids = class_ids(ground_truth)
     trained = class_counts(ground_truth, split.train, ids) > 0
@@ -198,7 +210,7 @@ def _check(split: Split, ground_truth, names: _Names) -> list[str]:
         )
     warnings = []
     if not trained.all():
-        warnings.append(f"no training pixel for {names.list(ids[~trained])}")
+        warnings.append(f"no training pixel for {names.join(ids[~trained])}")
     if not tested.all():
-        warnings.append(f"no test pixel for {names.list(ids[~tested])}")
+        warnings.append(f"no test pixel for {names.join(ids[~tested])}")
     return warnings
