@@ -100,7 +100,7 @@ def compile_case(case, patches, labels):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="What an ODE solver costs.")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--side", type=int, default=9)

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import diffrax
 import jax
@@ -89,9 +90,10 @@ def test_fixed_steps_agree_with_diffeqsolve(name, start):
         assert error(our, their) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["euler", "rk4", "dopri5"])
-def test_many_steps_are_looped_and_equal_the_unrolled_ones(name, start, monkeypatch):
-    solver = OdeSolver(name, 3)
+@pytest.mark.parametrize(
+    "solver", [OdeSolver("euler", ode.CHECKPOINTS + 3), OdeSolver("dopri5", 3)]
+)
+def test_many_steps_are_looped_and_equal_the_unrolled_ones(solver, start, monkeypatch):
     monkeypatch.setattr(ode, "MAX_UNROLLED_CALLS", 2)
     assert ode.solves_in_loop(solver)
     looped = value_and_gradients(
@@ -263,5 +265,6 @@ def test_an_adaptive_solve_enters_the_compilation_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+    monkeypatch.setenv("PYTHONPATH", str(Path(ode.__file__).parents[2]))
     subprocess.run([sys.executable, "-c", CACHED_SOLVE], check=True, timeout=300)
     assert any("adaptive_gradient" in entry.name for entry in tmp_path.iterdir())

@@ -60,9 +60,11 @@ SOLVERS: dict[str, type[diffrax.AbstractSolver]] = {
 WITHOUT_ERROR_ESTIMATE = ("euler", "rk4")  # so without adaptive steps
 STEP_CONTROLS = {"batch": "one step size", "sample": "each sample its own"}
 
-# Adaptive steps, rejected ones included; a solve that needs more returns NaN. Each
-# holds one checkpoint of the state.
-MAX_STEPS = 128
+# Adaptive steps, rejected ones included; a solve that needs more returns NaN.
+MAX_STEPS = 256
+# States kept for the backward pass; with more steps than this some are recomputed. As
+# many as MAX_STEPS would be no faster and take four times the memory.
+CHECKPOINTS = 16
 # The first adaptive step tried. Left to itself diffrax 0.7.2 tries 0.01, always, and
 # spends one or two steps on growing it; from 0.1 the published network takes 4 steps of
 # dopri5 at 1e-3, as many as with its template's choice, which costs two calls.
@@ -70,11 +72,10 @@ FIRST_STEP = 0.1
 # More calls of the field than this are not unrolled: compiling takes too long.
 MAX_UNROLLED_CALLS = 32
 
-ADJOINTS: dict[str, Callable[[int], diffrax.AbstractAdjoint]] = {
-    # As many checkpoints as steps is diffrax's fast path.
-    "checkpoint": lambda steps: diffrax.RecursiveCheckpointAdjoint(checkpoints=steps),
-    "backsolve": lambda steps: diffrax.BacksolveAdjoint(),
-    "direct": lambda steps: diffrax.DirectAdjoint(),
+ADJOINTS: dict[str, diffrax.AbstractAdjoint] = {
+    "checkpoint": diffrax.RecursiveCheckpointAdjoint(checkpoints=CHECKPOINTS),
+    "backsolve": diffrax.BacksolveAdjoint(),
+    "direct": diffrax.DirectAdjoint(),
 }
 
 
@@ -211,7 +212,7 @@ def _diffeqsolve(
         dt0=first,
         y0=start,
         stepsize_controller=controller,
-        adjoint=ADJOINTS[solver.adjoint](most),
+        adjoint=ADJOINTS[solver.adjoint],
         max_steps=most,
         # Throwing plants a host callback, which switches JAX's compilation cache off.
         throw=False,

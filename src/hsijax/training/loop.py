@@ -76,7 +76,8 @@ def batches(
     The last batch is filled up from the start of the order, so that all have one size
     and none is dropped.
     """
-    order = np.random.default_rng(seed).permutation(pixels)
+    # The last word keeps this stream apart from those that draw the split.
+    order = np.random.default_rng((*seed, 1, 1)).permutation(pixels)
     steps = steps_per_epoch(pixels, batch)
     yield from np.resize(order, steps * batch).reshape(steps, batch)
 
