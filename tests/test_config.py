@@ -1,14 +1,9 @@
 import pytest
 import tomli_w
 
-from hsijax.config import (
-    PRESETS,
-    TrainConfig,
-    config_values,
-    make_config,
-    read_config,
-)
+from hsijax.config import PRESETS, TrainConfig
 from hsijax.errors import HsijaxError, UsageError
+from hsijax.settings import config_values, make_config, read_config, restore_config
 
 
 def test_command_line_outweighs_file_outweighs_preset():
@@ -35,11 +30,24 @@ def test_fixed_steps_on_the_command_line_end_adaptive_ones():
     assert config.ode_solver.steps == 4
 
 
-def test_configuration_survives_its_file(tmp_path):
-    config = make_config({"dataset": "x", "preset": "paper", "frac": 0.1}, {})
+@pytest.mark.parametrize(
+    "given", [{}, {"steps": 2}, {"solver": "rk4", "steps": 1}, {"frac": 0.1}]
+)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_configuration_survives_its_file(tmp_path, preset, given):
+    """Also what has no value in it, which TOML cannot say."""
+    config = make_config({"dataset": "x", "preset": preset, **given}, {})
     path = tmp_path / "config.toml"
     path.write_text(tomli_w.dumps(config_values(config)))
+    assert restore_config(read_config(path)) == config
     assert make_config({}, read_config(path)) == config
+    assert make_config({"lr": 0.5}, read_config(path)).lr == 0.5
+
+
+def test_another_preset_does_not_go_with_a_complete_file():
+    complete = config_values(make_config({"dataset": "x"}, {}))
+    with pytest.raises(UsageError, match="--preset paper"):
+        make_config({"preset": "paper"}, complete)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +64,14 @@ def test_configuration_survives_its_file(tmp_path):
         ({"scaling": "minmx"}, "did you mean 'minmax'"),
         ({"preset": "papr"}, "did you mean 'paper'"),
         ({"split": "masks"}, "--train-mask"),
+        ({"split": "blcks"}, "did you mean 'blocks'"),
+        ({"split": "file"}, "neither a split file"),
+        ({"split": "blocks", "count": 20}, "does not go with --count"),
+        ({"frac": 0.1, "count": 20}, "give one of --frac, --count"),
+        ({"test_mask": "t.mat"}, "--test-mask needs"),
+        ({"block_side": 7}, "--block-side"),
+        ({"steps": 2, "rtol": 1e-3, "solver": "dopri5"}, "--steps"),
+        ({"adjoint": "direct"}, "--adjoint"),
     ],
 )
 def test_bad_value_is_a_usage_error_that_names_the_option(given, words):

@@ -28,11 +28,13 @@ def test_main_job_from_the_samples_package(tmp_path, monkeypatch):
     assert metrics["parameters"] == 89_168
     assert (metrics["split"]["n_train"], metrics["split"]["n_test"]) == (314, 9935)
     assert metrics["oa"]["mean"] >= 89
-    assert metrics["function_evaluations"]["mean"] == 4
+    assert metrics["function_evaluations"]["train"]["mean"] == 4
     assert (tmp_path / "run" / "maps" / "indian-pines-map.png").exists()
 
 
-@pytest.mark.parametrize(("model", "parameters"), [("odenet", 232_080), ("resnet", 601_872)])
+@pytest.mark.parametrize(
+    ("model", "parameters"), [("odenet", 232_080), ("resnet", 601_872)]
+)
 def test_paper_preset_lands_where_the_paper_does(tmp_path, model, parameters):
     metrics = train(tmp_path / "run", "--preset", "paper", "--model", model, "--no-map")
     assert metrics["parameters"] == parameters

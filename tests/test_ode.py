@@ -228,6 +228,7 @@ def test_sample_counts_are_each_samples_own(start):
         (OdeSolver("rk4", rtol=1e-3), "no error estimate"),
         (OdeSolver("heun", 0), "0 steps"),
         (OdeSolver("heun", atol=1e-3), "give --rtol"),
+        (OdeSolver("heun", adjoint="backsolve"), "is for adaptive steps"),
         (OdeSolver("heun", rtol=-1e-3), "above 0"),
         (OdeSolver("heun", rtol=float("nan")), "above 0"),
         (replace(ADAPTIVE, atol=0.0), "above 0"),

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from hsijax.config import make_config
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.runs import Run, create_run, open_run
+from hsijax.settings import make_config
 from hsijax.training.loop import Epoch
 
 

@@ -134,10 +134,15 @@ def test_the_epoch_that_scores_best_is_kept(parts, data, tmp_path, resume_at):
     if resume_at:
         with pytest.raises(Killed):
             train_run(
-                make_loop(parts, score=score, on_epoch=die), start(parts), data, path
+                make_loop(parts, score=score, keep_best=True, on_epoch=die),
+                start(parts),
+                data,
+                path,
             )
         scores = iter([0.1, 0.5, 0.9, 0.3])
-    trained = train_run(make_loop(parts, score=score), start(parts), data, path)
+    trained = train_run(
+        make_loop(parts, score=score, keep_best=True), start(parts), data, path
+    )
     assert trained.epoch == 2
     assert equal(trained.params, params_at[2])
 
@@ -191,7 +196,8 @@ def test_unknown_names_are_usage_errors():
 
 
 def test_checkpoint_comes_back_bit_for_bit_with_readable_names(tmp_path):
-    tree = {"stem": {"kernel": np.float32([[0.1, np.pi]])}, "count": np.int32(3)}
+    kernel = np.array([[0.1, np.pi]], np.float32)
+    tree = {"stem": {"kernel": kernel}, "count": np.int32(3)}
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, tree, {"epoch": 4})
     assert equal(load_checkpoint(path, tree), tree)

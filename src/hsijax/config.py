@@ -1,12 +1,10 @@
 """Settings of a run: plain data, with the published recipes as presets."""
 
-import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import Any
 
-from hsijax.errors import HsijaxError, UsageError, lookup, suggest
+from hsijax.errors import UsageError, suggest
 
 # Called as progress(stage, done, total, detail); shown by the command line.
 Progress = Callable[..., None]
@@ -189,74 +187,3 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment": False,
     },
 }
-
-
-def make_config(given: dict[str, Any], file: dict[str, Any]) -> TrainConfig:
-    """Merge what a preset, a configuration file and the command line say.
-
-    `given` (the command line) outweighs `file`, which outweighs the preset.
-
-    >>> make_config({"dataset": "salinas", "preset": "paper"}, {"lr": 0.1}).patch
-    23
-    """
-    preset = given.get("preset", file.get("preset", TrainConfig.preset))
-    values = {**lookup(PRESETS, preset, "preset"), **file, **_settle(given)}
-    if "dataset" not in values:
-        raise UsageError("no scene to train on: give --dataset NAME or FILE")
-    return TrainConfig(**values)
-
-
-def _settle(given: dict[str, Any]) -> dict[str, Any]:
-    """Work out what some options say about others.
-
-    >>> _settle({"count": 50})
-    {'split': 'count', 'count': 50}
-    >>> _settle({"split": "mine.npz"})
-    {'split': 'file', 'split_file': 'mine.npz'}
-    """
-    implied: dict[str, Any] = {}
-    if "count" in given:
-        implied["split"] = "count"
-    if "train_mask" in given:
-        implied["split"] = "masks"
-    if given.get("split", "random") not in CHOICES["split"]:
-        implied["split_file"] = given["split"]
-        given = {**given, "split": "file"}
-    if "rtol" in given:
-        implied["atol"] = given["rtol"]
-    elif "steps" in given:
-        implied |= {"rtol": None, "atol": None}
-    return {**implied, **given}
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Read the settings that a TOML file holds.
-
-    Raises:
-        HsijaxError: the file cannot be read.
-        UsageError: it has an unknown setting or a value of the wrong type.
-    """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise HsijaxError(f"cannot read the configuration {path}: {error}") from error
-    known = {field.name: field.type for field in fields(TrainConfig)}
-    for name, value in values.items():
-        if name not in known:
-            raise UsageError(
-                f"{path}: no setting named '{name}'{suggest(name, list(known))}"
-            )
-        kind: Any = known[name]
-        number = isinstance(value, int) and not isinstance(value, bool)
-        if number and isinstance(0.0, kind):
-            values[name] = float(value)
-        elif not isinstance(value, kind) or (
-            isinstance(value, bool) and kind is not bool
-        ):
-            raise UsageError(f"{path}: {name} cannot be {value!r}")
-    return values
-
-
-def config_values(config: TrainConfig) -> dict[str, Any]:
-    """All settings that have a value, ready for TOML."""
-    return {name: v for name, v in asdict(config).items() if v is not None}

@@ -6,19 +6,22 @@ import os
 import platform
 import shutil
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import tomli_w
 
-from hsijax.config import TrainConfig, config_values, make_config, read_config
+from hsijax.config import TrainConfig
 from hsijax.errors import HsijaxError, UsageError
-from hsijax.io.atomic import write_atomically, write_text
+from hsijax.io.atomic import explain_failure, write_atomically, write_text
+from hsijax.settings import config_values, read_config, restore_config
 from hsijax.training.loop import Epoch
 
 SCHEMA = 1  # of run.json; raised when its meaning changes
@@ -57,7 +60,7 @@ class Run:
 
     def read_config(self) -> TrainConfig:
         """Read the settings that the run was started with."""
-        return make_config({}, read_config(self.folder / "config.toml"))
+        return restore_config(read_config(self.folder / "config.toml"))
 
     def write_config(self, config: TrainConfig) -> None:
         """Write the full configuration, which `train --config` takes."""
@@ -73,25 +76,24 @@ class Run:
         manifest = _read_json(path) if path.exists() else {"schema": SCHEMA}
         _write_json(path, manifest | entries)
 
-    def read_metrics(self) -> dict[str, Any]:
-        """Read `metrics.json`."""
-        return _read_json(self.folder / "metrics.json")
-
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Write `metrics.json`."""
-        _write_json(self.folder / "metrics.json", metrics)
+        """Write `metrics.json`, unless that is what it holds already."""
+        path = self.folder / "metrics.json"
+        if not path.exists() or path.read_text(encoding="utf-8") != _to_json(metrics):
+            _write_json(path, metrics)
 
     def add_history(self, epoch: Epoch) -> None:
         """Append one epoch to `history.csv`."""
         path = self.folder / "history.csv"
-        with path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
+        score = "" if epoch.score is None else f"{epoch.score:.6f}"
+        rate_and_loss = f"{epoch.loss:.6g},{epoch.lr:.6g}"
+        with explain_failure(path), path.open("a", encoding="utf-8") as stream:
             if stream.tell() == 0:
-                writer.writerow(HISTORY)
-            score = "" if epoch.score is None else f"{epoch.score:.6f}"
-            seconds = f"{epoch.seconds:.3f}"
-            row = (epoch.run, epoch.epoch, f"{epoch.loss:.6g}", f"{epoch.lr:.6g}")
-            writer.writerow((*row, score, seconds))
+                stream.write(",".join(HISTORY) + "\n")
+            stream.write(
+                f"{epoch.run},{epoch.epoch},{rate_and_loss},{score},"
+                f"{epoch.seconds:.3f}\n"
+            )
 
     def read_history(self) -> list[dict[str, float | None]]:
         """Read the epochs so far; a last line that was cut off is left out."""
@@ -133,7 +135,7 @@ class Run:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
             raise HsijaxError(f"{path} is damaged: {error}") from error
 
 
@@ -188,11 +190,16 @@ def open_run(folder: Path) -> Run:
     return run
 
 
+def now() -> str:
+    """Date and time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def describe_environment(device: str) -> dict[str, Any]:
     """Versions, machine and command, for `run.json`."""
     return {
         "command": ["hsijax", *sys.argv[1:]],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": now(),
         "versions": {name: metadata.version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
         "platform": platform.platform(),
@@ -240,4 +247,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+    write_text(path, _to_json(data))
+
+
+def _to_json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"

@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from hsijax.config import Progress, no_progress
+from hsijax.errors import HsijaxError
 from hsijax.patches import gather_patches
 from hsijax.training.step import Network
 
@@ -45,7 +46,11 @@ def predict_pixels(
     batch: int = BATCH,
     progress: Progress = no_progress,
 ) -> tuple[Int[np.ndarray, " pixels"], Float[np.ndarray, " pixels"]]:
-    """Predict the label and the confidence of each pixel, batch by batch."""
+    """Predict the label and the confidence of each pixel, batch by batch.
+
+    Raises:
+        HsijaxError: the network has no finite answer for some pixels.
+    """
     count = len(pixels)
     labels = np.zeros(count, np.int32)
     confidence = np.zeros(count, np.float32)
@@ -66,4 +71,10 @@ def predict_pixels(
             collect()
     while pending:
         collect()
+    failed = count - int(np.isfinite(confidence).sum())
+    if failed:
+        raise HsijaxError(
+            f"the network has no finite answer for {failed} of {count} pixels: its ODE "
+            "solver did not reach the end; train with a larger --rtol, or with --steps"
+        )
     return labels, confidence

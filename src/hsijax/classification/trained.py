@@ -13,19 +13,13 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from hsijax.classification.predict import make_predictor, predict_pixels
-from hsijax.config import (
-    OdeSolver,
-    Progress,
-    TrainConfig,
-    config_values,
-    make_config,
-    no_progress,
-)
+from hsijax.config import OdeSolver, Progress, TrainConfig, no_progress
 from hsijax.errors import HsijaxError
 from hsijax.models import Classifier, make_classifier
 from hsijax.patches import pad_cube
 from hsijax.preprocessing import Preprocessing, apply, from_arrays, to_arrays
 from hsijax.scenes import LandClass, Scene
+from hsijax.settings import config_values, restore_config
 from hsijax.training.checkpoint import (
     load_arrays,
     load_checkpoint,
@@ -75,6 +69,22 @@ class Blueprint:
         # The second fold keeps these draws apart from those of the steps.
         key = jax.random.fold_in(jax.random.key(self.config.seed), run)
         return _compiled_init(self)(jax.random.fold_in(key, 2**32 - 1))
+
+    def check(self) -> None:
+        """Raise an error unless the network can be built and takes its patches.
+
+        Raises:
+            UsageError: an unknown name, solver settings that exclude each other, or a
+                patch that is too small for the architecture.
+        """
+        side = self.config.patch
+        patches = jax.ShapeDtypeStruct((1, side, side, self.channels), np.float32)
+
+        def apply(patches: jax.Array) -> jax.Array:
+            rngs = nnx.Rngs(0)
+            return self.build(rngs)(patches, rngs=rngs)
+
+        nnx.eval_shape(apply, patches)
 
     def predictor(self) -> Callable[..., Any]:
         """Return the compiled prediction of a batch; see `make_predictor`."""
@@ -126,7 +136,7 @@ class TrainedClassifier:
             HsijaxError: the file is damaged or from another version's network.
         """
         described = read_metadata(path)
-        config = make_config({}, described["config"])
+        config = restore_config(described["config"])
         classes = tuple(
             LandClass(number, name, (red, green, blue))
             for number, name, (red, green, blue) in described["classes"]
@@ -158,8 +168,9 @@ class TrainedClassifier:
         bands = scene.shape[2]
         if bands != len(self.good_bands):
             raise HsijaxError(
-                f"{scene.name} has {bands} bands, the run was trained on "
-                f"{len(self.good_bands)}: a map needs the same bands in the same order"
+                f"{scene.name} has {bands} bands{_range(scene.wavelengths)}, the run "
+                f"was trained on {len(self.good_bands)}{_range(self.wavelengths)}: a "
+                "map needs the same bands in the same order"
             )
         missing = np.flatnonzero(self.good_bands & ~scene.good_bands)
         if missing.size:
@@ -189,9 +200,9 @@ class TrainedClassifier:
         channels = apply(self.preprocessing, cube, valid)
         return jnp.asarray(pad_cube(channels, config.patch, config.padding))
 
-    def model(self) -> Classifier:
-        """Build the model as it predicts, with its parameters."""
-        return nnx.merge(self.blueprint.network().predict, self.params)
+    def model(self, use: str = "predict") -> Classifier:
+        """Build the model with its parameters, as it does "predict" or "train"."""
+        return nnx.merge(getattr(self.blueprint.network(), use), self.params)
 
     def predict(
         self,
@@ -204,6 +215,13 @@ class TrainedClassifier:
             self.blueprint.predictor(), self.params, padded, pixels, progress=progress
         )
         return np.array([c.id for c in self.classes])[labels], confidence
+
+
+def _range(wavelengths: Float[np.ndarray, " bands"] | None) -> str:
+    """Say from where to where some wavelengths reach."""
+    if wavelengths is None:
+        return ""
+    return f" ({wavelengths.min():.0f} to {wavelengths.max():.0f} nm)"
 
 
 def _name_bands(

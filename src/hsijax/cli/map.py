@@ -57,22 +57,23 @@ def map_run(
 
     from hsijax.experiments.map_scene import map_run as write_maps
     from hsijax.runs import open_run
-    from hsijax.scenes import load_scene
 
+    named = {
+        "data_dir": data_dir,
+        "cube_key": cube_key,
+        "ground_truth": ground_truth,
+        "nodata": nodata,
+    }
+    given = {name: value for name, value in named.items() if value is not None}
     opened = open_run(run)
     with console.show_progress(quiet) as progress:
-        other = None
-        if scene is not None:
-            other = load_scene(
-                scene,
-                data_dir=data_dir,
-                cube_key=cube_key,
-                ground_truth=ground_truth,
-                nodata=nodata,
-                progress=progress,
-            )
         files = write_maps(
-            opened, other, number=number, labelled_only=labelled, progress=progress
+            opened,
+            scene,
+            number=number,
+            labelled_only=labelled,
+            progress=progress,
+            **given,
         )
     if json:
         console.print_json({"files": [str(path) for path in files]})

@@ -18,6 +18,7 @@ from hsijax.cli.options import (
 )
 from hsijax.config import TrainConfig
 from hsijax.errors import UsageError
+from hsijax.settings import choose_split
 
 
 def split(
@@ -100,7 +101,8 @@ def split(
     $ hsijax split salinas-a --frac 0.05 --blocks --patch 9 --out blocks.npz
     $ hsijax split my.hdr --ground-truth gt.mat --train-mask train.mat --out mask.npz
     """
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
+        "split": "blocks" if blocks else None,
         "frac": frac,
         "count": count,
         "train_mask": train_mask,
@@ -111,14 +113,19 @@ def split(
         "ground_truth": ground_truth,
         "nodata": nodata,
     }
+    given = {name: value for name, value in options.items() if value is not None}
+    if blocks and frac is None:
+        raise UsageError("--blocks needs --frac")
+    given |= choose_split(given)
+    if "split" not in given:
+        raise UsageError("give one of --frac, --count and --train-mask")
     config = TrainConfig(
         dataset=scene,
-        split=_method(frac, count, train_mask, test_mask, blocks, block_side),
         patch=patch,
         val_frac=val_frac,
         runs=runs,
         seed=seed,
-        **{name: value for name, value in given.items() if value is not None},
+        **given,
     )
 
     from hsijax.experiments.write_split import write_split
@@ -130,30 +137,6 @@ def split(
     else:
         typer.echo("\n".join(_describe(report)))
     console.say(f"wrote {out}")
-
-
-def _method(
-    frac: float | None,
-    count: int | None,
-    train_mask: str | None,
-    test_mask: str | None,
-    blocks: bool,
-    block_side: int | None,
-) -> str:
-    """Work out which way of splitting the options ask for."""
-    ways = {"--frac": frac, "--count": count, "--train-mask": train_mask}
-    named = [option for option, value in ways.items() if value is not None]
-    if len(named) != 1:
-        found = f"not {' and '.join(named)}" if named else "none is given"
-        raise UsageError(f"give one of --frac, --count and --train-mask; {found}")
-    if blocks and frac is None:
-        raise UsageError(f"--blocks needs --frac, not {named[0]}")
-    if block_side is not None and not blocks:
-        raise UsageError("--block-side needs --blocks")
-    if test_mask is not None and train_mask is None:
-        raise UsageError("--test-mask needs --train-mask")
-    methods = {"--frac": "random", "--count": "count", "--train-mask": "masks"}
-    return "blocks" if blocks else methods[named[0]]
 
 
 COLUMNS = ("labelled", "train", "validation", "test")

@@ -16,8 +16,9 @@ from hsijax.cli.options import (
     NoData,
     Quiet,
 )
-from hsijax.config import PRESETS, TrainConfig, make_config, read_config
+from hsijax.config import PRESETS, TrainConfig
 from hsijax.errors import UsageError
+from hsijax.settings import make_config, read_config
 
 SETTINGS = {field.name for field in fields(TrainConfig)}
 SPLITTING = "Which pixels train"
@@ -210,8 +211,12 @@ def train(
         for name, value in options.items()
         if name in SETTINGS and value is not None
     }
-    if resume is not None and (given or config or out or overwrite):
-        raise UsageError("--resume goes on with the run's own settings: give no others")
+    moved = set(given) <= {"data_dir"}
+    if resume is not None and (not moved or config or out or overwrite):
+        raise UsageError(
+            "--resume goes on with the run's own settings: give no others but "
+            "--data-dir"
+        )
     if resume is None:
         settings = make_config(given, read_config(config) if config else {})
 
@@ -228,7 +233,7 @@ def train(
         if resume is None:
             opened, task = prepare_run(settings, out, overwrite, progress)
         else:
-            opened, task = reopen_run(open_run(resume), progress)
+            opened, task = reopen_run(open_run(resume), data_dir, progress)
         try:
             metrics = train_runs(opened, task, progress)
         except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from hsijax.splits import (
     Split,
     SplitFile,
     SplitPlan,
+    check_split,
     hold_out_validation,
     load_splits,
     make_splits,
@@ -56,15 +57,19 @@ def splits_of_config(
         HsijaxError: a file cannot be read or does not fit the scene, or the splits
             leave nothing to train on or to test.
     """
+    class_names = {entry.id: entry.name for entry in scene.classes}
     if split_file or config.split == "file":
-        return _read_splits(config, split_file, ground_truth)
+        file = _read_splits(config, split_file, ground_truth)
+        for split in file.splits:
+            check_split(split, ground_truth, class_names)
+        return file
     splits = make_splits(
         ground_truth,
         plan_from_config(config),
         seed=config.seed,
         runs=config.runs,
         patch_side=config.patch,
-        class_names={entry.id: entry.name for entry in scene.classes},
+        class_names=class_names,
     )
     source = scene.ground_truth_source
     settings = {name: asdict(config)[name] for name in SETTINGS}

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,7 +23,7 @@ from hsijax.reports.maps import (
     save_palette_png,
 )
 from hsijax.runs import Run
-from hsijax.scenes import Scene
+from hsijax.scenes import Scene, load_scene
 from hsijax.splits import load_splits
 
 
@@ -68,11 +69,12 @@ def classify_scene(
 
 def map_run(
     run: Run,
-    scene: Scene | None = None,
+    scene_name: str | None = None,
     *,
     number: int = 0,
     labelled_only: bool = False,
     progress: Progress = no_progress,
+    **options: Any,
 ) -> list[Path]:
     """Write the class map of the run's own scene, or of another one.
 
@@ -81,10 +83,11 @@ def map_run(
 
     Args:
         run: a run whose training `number` has ended.
-        scene: None for the one it was trained on.
+        scene_name: as `load_scene` takes it; None for the scene it was trained on.
         number: which of the folder's trainings classifies, from 0.
         labelled_only: leave pixels without ground truth out.
         progress: shows how far it is.
+        options: further ones of `load_scene`, such as `data_dir`.
 
     Returns:
         The files, in the run's folder of maps.
@@ -99,34 +102,41 @@ def map_run(
             f"{config.runs} runs, counted from 0, and those that ended can be mapped"
         )
     classifier = TrainedClassifier.load(run.network_file(number))
-    train_pixels = None
-    if scene is None:
-        scene = load_config_scene(config, progress)
-        if scene.ground_truth is not None:
-            splits = load_splits(run.split_file, scene.ground_truth)
-            split = splits.splits[number]
-            train_pixels = np.concatenate([split.train, split.validation])
+    if scene_name is None:
+        scene = load_config_scene(config, progress, **options)
+    else:
+        scene = load_scene(scene_name, progress=progress, **options)
     found = classify_scene(
         classifier, scene, labelled_only=labelled_only, progress=progress
     )
-    return _write(run, scene, classifier, found, train_pixels, number)
+    trained_on = run.read_manifest()["scene"]
+    is_own = scene.source.sha256 == trained_on["sha256"]
+    parts = [scene.name]
+    if not is_own and scene.name == trained_on["name"]:
+        parts.append(scene.source.sha256[:8])
+    parts += [f"run{number}"] if number else []
+    parts += ["labelled"] if labelled_only else []
+    # A raster has no other place for this stamp than its name.
+    parts += ["selected-on-test"] if config.select == "best-test" else []
+    train_pixels = None
+    if is_own and scene.ground_truth is not None and "ground_truth" not in options:
+        split = load_splits(run.split_file, scene.ground_truth).splits[number]
+        train_pixels = np.concatenate([split.train, split.validation])
+    return _write(run.maps / "-".join(parts), scene, classifier, found, train_pixels)
 
 
 def _write(
-    run: Run,
+    stem: Path,
     scene: Scene,
     classifier: TrainedClassifier,
     found: ClassMap,
     train_pixels: Int[np.ndarray, "pixels 2"] | None,
-    number: int,
 ) -> list[Path]:
     classes, config = classifier.classes, classifier.blueprint.config
     on_test = config.select == "best-test"
-    stem = scene.name if number == 0 else f"{scene.name}-run{number}"
-    # A raster has no other place for the stamp than its name.
-    stem += "-selected-on-test" if on_test else ""
     figure, *bare = (
-        run.maps / f"{stem}-{layer}.png" for layer in ("map", "classes", "confidence")
+        stem.with_name(f"{stem.name}-{layer}.png")
+        for layer in ("map", "classes", "confidence")
     )
     title = f"{scene.name}: {config.model}"
     place = scene.georeference
@@ -170,8 +180,8 @@ def _can_write_geotiff() -> bool:
 
 def _short_name(place: Georeference | None) -> str | None:
     """Name the coordinate system unless it is a page of WKT."""
-    named = place is not None and place.crs is not None and place.crs.startswith("EPSG")
-    return place.crs if named else None
+    crs = place.crs if place else None
+    return crs if crs and crs.startswith("EPSG") else None
 
 
 def _comparable(

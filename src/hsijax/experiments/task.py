@@ -1,6 +1,6 @@
 """What a run folder trains on: a scene in memory, and the pixels of each run."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hsijax.config import Progress, TrainConfig, no_progress
-from hsijax.errors import HsijaxError
+from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.make_split import splits_of_config
 from hsijax.patches import check_patch_side
 from hsijax.scenes import Scene, SourceFile, load_scene
+from hsijax.scenes.loading import find_sheet
 from hsijax.splits import Split, SplitFile, class_counts, leakage
 
 
@@ -31,15 +32,30 @@ class Task:
         return self.ground_truth[pixels[:, 0], pixels[:, 1]]
 
 
-def load_config_scene(config: TrainConfig, progress: Progress = no_progress) -> Scene:
-    """Load the scene that a configuration names."""
-    return load_scene(
-        config.dataset,
-        data_dir=Path(config.data_dir) if config.data_dir else None,
-        cube_key=config.cube_key,
-        ground_truth=config.ground_truth,
-        nodata=config.nodata,
-        progress=progress,
+def load_config_scene(
+    config: TrainConfig, progress: Progress = no_progress, **options: Any
+) -> Scene:
+    """Load the scene that a configuration names; `options` of `load_scene` outweigh."""
+    settings = {
+        "data_dir": Path(config.data_dir) if config.data_dir else None,
+        "cube_key": config.cube_key,
+        "ground_truth": config.ground_truth,
+        "nodata": config.nodata,
+    }
+    return load_scene(config.dataset, progress=progress, **{**settings, **options})
+
+
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    """Let a configuration find its files from any folder."""
+    names = ("dataset", "data_dir", "ground_truth", "train_mask", "test_mask")
+    values = {name: getattr(config, name) for name in (*names, "split_file")}
+    if find_sheet(config.dataset):
+        del values["dataset"]
+    return replace(
+        config,
+        **{
+            name: str(Path(value).absolute()) for name, value in values.items() if value
+        },
     )
 
 
@@ -62,6 +78,11 @@ def load_task(
     check_patch_side(config.patch, scene.shape)
     cube, valid = scene.load()
     ground_truth = scene.ground_truth * valid
+    if config.channels > scene.good_bands.sum():
+        raise UsageError(
+            f"--channels {config.channels}: {scene.name} has only "
+            f"{scene.good_bands.sum()} bands"
+        )
     splits = splits_of_config(config, scene, ground_truth, split_file)
     return Task(config, scene, cube, valid, ground_truth, splits)
 

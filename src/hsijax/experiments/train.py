@@ -1,13 +1,15 @@
 """Train a classifier on a scene, test it, and keep all of it in a run folder."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Int
 
 from hsijax.classification.predict import predict_pixels
@@ -16,12 +18,18 @@ from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.devices import describe_devices
 from hsijax.errors import HsijaxError, lookup
 from hsijax.experiments.evaluate import evaluate_run
-from hsijax.experiments.task import Task, describe_task, load_task
-from hsijax.models import count_evaluations
+from hsijax.experiments.task import (
+    Task,
+    describe_task,
+    load_task,
+    with_absolute_paths,
+)
+from hsijax.models import count_evaluations, count_parameters
 from hsijax.patches import gather_patches
 from hsijax.preprocessing import fit_preprocessing
 from hsijax.reports.figures import save_confusion_figure, save_training_figure
-from hsijax.runs import Run, create_run, describe_environment
+from hsijax.runs import Run, create_run, describe_environment, now
+from hsijax.scenes import SourceFile
 from hsijax.splits import save_splits
 from hsijax.training.checkpoint import read_metadata
 from hsijax.training.loop import Epoch, Loop, TrainingSet, steps_per_epoch, train_run
@@ -46,9 +54,12 @@ def prepare_run(
     """
     lookup(OPTIMIZERS, config.optimizer, "optimizer")
     lookup(SCHEDULES, config.schedule, "schedule")
+    config = with_absolute_paths(config)
     task = load_task(config, progress=progress)
-    _blueprint(task).network()
+    _blueprint(task).check()
     run = create_run(out, f"{task.scene.name}-{config.model}", overwrite=overwrite)
+    # First of all, because it is what makes the folder a run that can be replaced.
+    run.update_manifest(status="prepared", **describe_environment(describe_devices()))
     run.write_config(config)
     save_splits(
         run.split_file,
@@ -58,22 +69,39 @@ def prepare_run(
         ground_truth_sha256=task.splits.ground_truth_sha256,
         settings=task.splits.settings,
     )
-    run.update_manifest(status="prepared", **describe_task(task))
+    run.update_manifest(
+        seeds=[[config.seed, number] for number in range(config.runs)],
+        split={"path": "split.npz", "sha256": SourceFile(run.split_file).sha256},
+        **describe_task(task),
+    )
     return run, task
 
 
-def reopen_run(run: Run, progress: Progress = no_progress) -> tuple[Run, Task]:
-    """Load what an unfinished run was trained on.
+def reopen_run(
+    run: Run, data_dir: Path | None = None, progress: Progress = no_progress
+) -> tuple[Run, Task]:
+    """Load what an unfinished run was trained on, from `data_dir` if it has moved.
 
     Raises:
-        HsijaxError: the scene is not the one of then.
+        HsijaxError: the scene is not the one of then, or nothing was prepared yet.
     """
-    task = load_task(run.read_config(), run.split_file, progress)
-    manifest, now = run.read_manifest(), describe_task(task)
+    manifest = run.read_manifest()
+    if "splits" not in manifest:
+        raise HsijaxError(
+            f"{run.folder} was stopped before its training began: start it again, "
+            "with --overwrite"
+        )
+    config = run.read_config()
+    if data_dir:
+        config = replace(config, data_dir=str(data_dir.absolute()))
+    task = load_task(config, run.split_file, progress)
+    found = describe_task(task)
+    environment = describe_environment(describe_devices())
+    run.update_manifest(resumed=[*manifest.get("resumed", []), environment])
     for name in ("scene", "ground_truth"):
-        if manifest[name]["sha256"] != now[name]["sha256"]:
+        if manifest[name]["sha256"] != found[name]["sha256"]:
             raise HsijaxError(
-                f"cannot go on with {run.folder}: {now[name]['path']} has another "
+                f"cannot go on with {run.folder}: {found[name]['path']} has another "
                 f"sha256 than the file it was started with, {manifest[name]['path']}"
             )
     return run, task
@@ -90,7 +118,7 @@ def train_runs(
     Returns:
         What stands in `metrics.json`.
     """
-    run.update_manifest(status="running", **describe_environment(describe_devices()))
+    run.update_manifest(status="running")
     try:
         run.rewind_history([_epochs_done(run, n) for n in range(task.config.runs)])
         for number in range(task.config.runs):
@@ -104,7 +132,7 @@ def train_runs(
     except Exception as error:
         run.update_manifest(status="failed", error=str(error))
         raise
-    run.update_manifest(status="done", error=None)
+    run.update_manifest(status="done", error=None, ended=now())
     return metrics
 
 
@@ -142,7 +170,6 @@ def _train_one(
 ) -> tuple[TrainedClassifier, Float[Array, "padded_rows padded_cols channels"]]:
     config, split = task.config, task.splits.splits[number]
     blueprint = _blueprint(task)
-    network = blueprint.network()
     fitted_on = task.valid
     if config.fit == "train":
         fitted_on = np.zeros_like(task.valid)
@@ -161,41 +188,57 @@ def _train_one(
     data = TrainingSet(
         padded, split.train.astype(np.int32), task.scene.labels(split.train)
     )
-    total = config.epochs * steps_per_epoch(len(data.pixels), config.batch)
-    schedule = make_schedule(config.schedule, config.lr, total)
-    optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
-    loss_fn = cross_entropy(network, config.label_smoothing)
-    selecting = {"validation": split.validation, "best-test": split.test}
-    pixels = selecting.get(config.select)
+    learner = _make_learner(blueprint, steps_per_epoch(len(data.pixels), config.batch))
+    pixels = split.test if config.select == "best-test" else split.validation
 
     def score(params: Any) -> float:
-        assert pixels is not None
         labels, _ = predict_pixels(blueprint.predictor(), params, padded, pixels)
         return float(np.mean(labels == task.scene.labels(pixels)))
 
     def on_epoch(epoch: Epoch) -> None:
         run.add_history(epoch)
-        shown = "" if epoch.score is None else f", {config.select} OA {epoch.score:.1%}"
+        scored = "test" if config.select == "best-test" else "validation"
+        shown = "" if epoch.score is None else f", {scored} OA {epoch.score:.1%}"
         detail = f"epoch {epoch.epoch}/{config.epochs}, loss {epoch.loss:.3f}{shown}"
         stage = f"training run {number + 1}/{config.runs}"
         progress(stage, epoch.epoch, config.epochs, detail)
 
     loop = Loop(
-        make_train_step(loss_fn, optimizer, config.patch, config.augment),
-        schedule,
+        learner.train_step,
+        learner.schedule,
         config.epochs,
         config.batch,
         (config.seed, number),
-        None if pixels is None else score,
+        score if len(pixels) else None,
+        config.select != "last",
         on_epoch,
     )
-    first = TrainState(untrained.params, optimizer.init(untrained.params))
+    first = TrainState(untrained.params, learner.optimizer.init(untrained.params))
     trained = train_run(loop, first, data, run.state_file(number))
     classifier = replace(untrained, params=trained.params)
     classifier.save(
         run.network_file(number), epoch=trained.epoch, seconds=trained.seconds
     )
     return classifier, padded
+
+
+class _Learner(NamedTuple):
+    """The compiled step of a network with what it follows."""
+
+    train_step: Callable[..., tuple[TrainState, Any]]
+    schedule: Callable[[int], Any]
+    optimizer: optax.GradientTransformation
+
+
+@cache
+def _make_learner(blueprint: Blueprint, steps: int) -> _Learner:
+    """Compile the step once for all runs that have as many `steps` in an epoch."""
+    config = blueprint.config
+    schedule = make_schedule(config.schedule, config.lr, config.epochs * steps)
+    optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
+    loss_fn = cross_entropy(blueprint.network(), config.label_smoothing)
+    step = make_train_step(loss_fn, optimizer, config.patch, config.augment)
+    return _Learner(step, schedule, optimizer)
 
 
 def _describe_network(
@@ -208,8 +251,11 @@ def _describe_network(
     config = classifier.blueprint.config
     patches = gather_patches(padded, jnp.asarray(pixels), config.patch)
     run.update_manifest(
-        parameters=sum(x.size for x in jax.tree.leaves(classifier.params)),
-        function_evaluations=count_evaluations(classifier.model(), patches),
+        parameters=count_parameters(classifier.model()),
+        function_evaluations={
+            use: count_evaluations(classifier.model(use), patches)._asdict()
+            for use in ("train", "predict")
+        },
     )
 
 

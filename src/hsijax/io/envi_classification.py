@@ -25,6 +25,7 @@ UTM = (
     (32700, 60, "South", "WGS-84"),
     (26900, 23, "North", "North America 1983"),
     (26700, 22, "North", "North America 1927"),
+    (25800, 38, "North", "ETRS89"),
 )
 
 

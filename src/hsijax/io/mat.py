@@ -83,7 +83,9 @@ def _list_hdf5(path: Path) -> Iterator[Variable]:
     try:
         with h5py.File(path) as file:
             for name, item in file.items():
-                matlab_class = item.attrs.get("MATLAB_class", b"double").decode()
+                matlab_class = item.attrs.get("MATLAB_class", b"double")
+                if isinstance(matlab_class, bytes):
+                    matlab_class = matlab_class.decode()
                 if (
                     isinstance(item, h5py.Dataset)
                     and matlab_class in CLASS_DTYPES

@@ -63,7 +63,7 @@ STEP_CONTROLS = {"batch": "one step size", "sample": "each sample its own"}
 # Adaptive steps, rejected ones included; a solve that needs more returns NaN.
 MAX_STEPS = 256
 # States kept for the backward pass; with more steps than this some are recomputed. As
-# many as MAX_STEPS would be no faster and take four times the memory.
+# many as MAX_STEPS would be no faster and take several times the memory.
 CHECKPOINTS = 16
 # The first adaptive step tried. Left to itself diffrax 0.7.2 tries 0.01, always, and
 # spends one or two steps on growing it; from 0.1 the published network takes 4 steps of
@@ -123,6 +123,10 @@ def check_solver(solver: OdeSolver) -> None:
     if solver.rtol is None:
         if solver.atol is not None:
             raise UsageError("an absolute tolerance needs a relative one: give --rtol")
+        if solver.adjoint != "checkpoint":
+            raise UsageError(
+                f"adjoint '{solver.adjoint}' is for adaptive steps: give --rtol"
+            )
         if solver.steps < 1:
             raise UsageError(f"{solver.steps} steps of the ODE solver: at least 1")
         return

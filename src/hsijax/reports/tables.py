@@ -41,10 +41,20 @@ def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
             f"{_format_count(split['n_train'])} / {_format_count(split['n_test'])}",
         ),
         ("parameters", f"{metrics['parameters']:,}"),
+        *_evaluation_rows(metrics),
         ("seconds to train", f"{metrics['seconds']['train']:.1f}"),
         ("seconds to evaluate", f"{metrics['seconds']['evaluate']:.1f}"),
     ]
     return rows
+
+
+def _evaluation_rows(metrics: Metrics) -> list[tuple[str, str]]:
+    """Function evaluations, as they were counted on one batch of test patches."""
+    uses = {"train": "training", "predict": "prediction"}
+    return [
+        (f"function evaluations, {uses[use]}", f"{counted['mean']:.3g}")
+        for use, counted in metrics.get("function_evaluations", {}).items()
+    ]
 
 
 def class_rows(metrics: Metrics) -> list[tuple[str, ...]]:

@@ -181,7 +181,7 @@ class Scene:
         row, col = np.argwhere(broken)[0]
         bad_bands = ~np.isfinite(values[row, col])
         band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)] + 1
-        advice = "mask them or exclude their bands"
+        advice = "replace them, or mark their bands as bad (bbl of an ENVI header)"
         if self.nodata is None and bad_bands.all():
             advice = "if they mark missing pixels, name the value: --nodata nan"
         return (

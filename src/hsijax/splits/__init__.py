@@ -9,7 +9,13 @@ from hsijax.splits.blocks import block_split
 from hsijax.splits.file import SplitFile, load_splits, save_splits
 from hsijax.splits.leakage import Leakage, leakage
 from hsijax.splits.masks import MaskConflicts, mask_split
-from hsijax.splits.plan import SplitPlan, make_split, make_splits, validation_seed
+from hsijax.splits.plan import (
+    SplitPlan,
+    check_split,
+    make_split,
+    make_splits,
+    validation_seed,
+)
 from hsijax.splits.sampling import count_split, hold_out_validation, random_split
 from hsijax.splits.split import Split, class_counts
 
@@ -20,6 +26,7 @@ __all__ = [
     "SplitFile",
     "SplitPlan",
     "block_split",
+    "check_split",
     "class_counts",
     "count_split",
     "hold_out_validation",

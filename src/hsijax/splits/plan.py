@@ -193,6 +193,19 @@ def _needed(value: Value | None, option: str, method: str) -> Value:
     return value
 
 
+def check_split(
+    split: Split, ground_truth: Raster, class_names: Mapping[int, str]
+) -> None:
+    """Warn of the classes that lack training or test pixels.
+
+    Raises:
+        HsijaxError: fewer than two classes have training pixels, or none is left
+            to test.
+    """
+    for warning in _check(split, ground_truth, _Names(class_names)):
+        logger.warning(warning)
+
+
 def _check(split: Split, ground_truth: Raster, names: _Names) -> list[str]:
     """Name the classes that lack training or test pixels; refuse what is no task."""
     ids = class_ids(ground_truth)

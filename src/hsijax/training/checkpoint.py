@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from hsijax.errors import HsijaxError
 from hsijax.io.atomic import write_atomically
@@ -26,7 +26,8 @@ def save_checkpoint(path: Path, tree: PyTree, metadata: dict[str, Any]) -> None:
     named, _ = _flatten(tree)
     arrays = {k: np.asarray(jax.device_get(x), order="C") for k, x in named.items()}
     with write_atomically(path) as temporary:
-        save_file(arrays, temporary, {"hsijax": json.dumps(metadata)})
+        # Not `save_file`: its error on a full disk does not say what is wrong.
+        temporary.write_bytes(save(arrays, {"hsijax": json.dumps(metadata)}))
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Epoch(NamedTuple):
     epoch: int  # from 1
     loss: float
     lr: float  # of the epoch's last step
-    score: float | None  # overall accuracy on the pixels that select, share of 1
+    score: float | None  # overall accuracy on validation pixels, share of 1
     seconds: float  # since the run's start, resumed parts added up
 
 
@@ -55,7 +55,8 @@ class Loop:
     epochs: int
     batch: int
     seed: tuple[int, int]  # the command's seed, the run's number
-    score: Callable[[PyTree], float] | None = None  # chooses the epoch; None: last
+    score: Callable[[PyTree], float] | None = None  # of each epoch's parameters
+    keep_best: bool = False  # the epoch of the best score counts, else the last
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
 
 
@@ -94,7 +95,7 @@ def train_run(
     Raises:
         HsijaxError: the loss is no longer finite.
     """
-    best = jax.tree.map(np.array, state.params) if loop.score else {}
+    best = jax.tree.map(np.array, state.params) if loop.keep_best else {}
     progress = {"epoch": 0, "seconds": 0.0, "best_score": -1.0, "best_epoch": 0}
     if checkpoint.exists():
         state, best = load_checkpoint(checkpoint, (state, best))
@@ -120,7 +121,7 @@ def train_run(
                 "smaller --lr, or an ODE solver with more --steps or a larger --rtol"
             )
         score = loop.score(state.params) if loop.score else None
-        if score is not None and score > progress["best_score"]:
+        if loop.keep_best and score is not None and score > progress["best_score"]:
             # A copy: the next step consumes these buffers.
             best = jax.tree.map(np.array, state.params)
             progress |= {"best_score": score, "best_epoch": epoch + 1}
@@ -131,6 +132,6 @@ def train_run(
         lr = float(loop.schedule((epoch + 1) * steps - 1))
         loop.on_epoch(Epoch(run, epoch + 1, mean_loss, lr, score, progress["seconds"]))
         save_checkpoint(checkpoint, (state, best), progress)
-    if loop.score:
+    if loop.keep_best:
         return Trained(best, int(progress["best_epoch"]), progress["seconds"])
     return Trained(state.params, loop.epochs, progress["seconds"])

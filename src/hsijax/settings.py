@@ -1,0 +1,144 @@
+"""Where a configuration comes from: a preset, a file, the command line."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from hsijax.config import CHOICES, PRESETS, TrainConfig
+from hsijax.errors import HsijaxError, UsageError, lookup, suggest
+
+FIELDS = {field.name: field.type for field in fields(TrainConfig)}
+# Settings that may have no value; a complete file leaves those out.
+OPTIONAL = [name for name, kind in FIELDS.items() if isinstance(None, kind)]  # pyright: ignore[reportArgumentType]
+COMPLETE = set(FIELDS) - set(OPTIONAL)
+# Options that name the way of splitting.
+WAYS = {"frac": "random", "count": "count", "train_mask": "masks"}
+
+
+def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfig:
+    """Merge what a preset, a configuration file and the command line say.
+
+    `given` (the command line) outweighs `file`, which outweighs the preset.
+
+    Raises:
+        UsageError: a value is out of range, or two options exclude each other.
+
+    >>> make_config({"dataset": "salinas", "preset": "paper"}, {"lr": 0.1}).patch
+    23
+    """
+    name = given.get("preset", file.get("preset", TrainConfig.preset))
+    preset = lookup(PRESETS, name, "preset")
+    if set(file) >= COMPLETE:
+        if name != file["preset"]:
+            raise UsageError(
+                f"--preset {name} does not go with a complete configuration, which "
+                f"has all settings of '{file['preset']}' in it"
+            )
+        preset = dict.fromkeys(OPTIONAL)
+    values = {**preset, **file, **_settle(given)}
+    if "dataset" not in values:
+        raise UsageError("no scene to train on: give --dataset NAME or FILE")
+    config = TrainConfig(**values)
+    for option in ("adjoint", "step_control"):
+        if option in given and config.rtol is None:
+            raise UsageError(
+                f"--{option.replace('_', '-')} is of adaptive steps: give --rtol too"
+            )
+    return config
+
+
+def restore_config(values: Mapping[str, Any]) -> TrainConfig:
+    """Return the configuration that `config_values` took apart.
+
+    >>> config = make_config({"dataset": "x", "preset": "paper", "steps": 2}, {})
+    >>> restore_config(config_values(config)) == config
+    True
+    """
+    return TrainConfig(**{**dict.fromkeys(OPTIONAL), **values})
+
+
+def config_values(config: TrainConfig) -> dict[str, Any]:
+    """All settings that have a value, ready for TOML."""
+    return {name: v for name, v in asdict(config).items() if v is not None}
+
+
+def choose_split(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Work out the way of splitting from the options that were given.
+
+    `split` among them is a method's name or a split file; without it, the other
+    options say which method is meant.
+
+    Raises:
+        UsageError: the options exclude each other, or a method lacks its option.
+
+    >>> choose_split({"count": 50})
+    {'split': 'count'}
+    >>> choose_split({"split": "blocks", "frac": 0.1})
+    {'split': 'blocks'}
+    """
+    named = [way for way in WAYS if way in given]
+    if len(named) > 1:
+        raise UsageError(f"give one of {_options(named)}, not {len(named)}")
+    split = given.get("split")
+    if split is None:
+        split = WAYS[named[0]] if named else None
+    elif split == "file" or split not in CHOICES["split"]:
+        if named:
+            raise UsageError(f"--split {split} is a file, which leaves no {named[0]}")
+        if not Path(split).exists():
+            methods = [method for method in CHOICES["split"] if method != "file"]
+            raise UsageError(
+                f"--split {split} is neither a split file nor a method"
+                f"{suggest(split, methods)}"
+            )
+        return {"split": "file", "split_file": split}
+    elif named and split not in (WAYS[named[0]], "blocks" if "frac" in given else ""):
+        raise UsageError(f"--split {split} does not go with {_options(named)}")
+    if "test_mask" in given and split != "masks":
+        raise UsageError("--test-mask needs --train-mask")
+    if "block_side" in given and split != "blocks":
+        raise UsageError("--block-side is the side of blocks: split by blocks")
+    return {} if split is None else {"split": split}
+
+
+def _options(names: list[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+
+
+def _settle(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Work out what some options say about others."""
+    implied: dict[str, Any] = {}
+    if "rtol" in given:
+        if "steps" in given:
+            raise UsageError("--steps are of equal size, --rtol adapts them: give one")
+        implied["atol"] = given["rtol"]
+    elif "steps" in given:
+        implied |= {"rtol": None, "atol": None}
+    return {**implied, **given, **choose_split(given)}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the settings that a TOML file holds.
+
+    Raises:
+        HsijaxError: the file cannot be read.
+        UsageError: it has an unknown setting or a value of the wrong type.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise HsijaxError(f"cannot read the configuration {path}: {error}") from error
+    for name, value in values.items():
+        if name not in FIELDS:
+            raise UsageError(
+                f"{path}: no setting named '{name}'{suggest(name, list(FIELDS))}"
+            )
+        kind: Any = FIELDS[name]
+        is_flag = isinstance(value, bool)
+        if isinstance(value, int) and not is_flag and isinstance(0.0, kind):
+            values[name] = float(value)
+        elif not isinstance(value, kind) or (is_flag and kind is not bool):
+            raise UsageError(f"{path}: {name} cannot be {value!r}")
+    return values
