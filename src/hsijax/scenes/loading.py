@@ -96,7 +96,8 @@ def _load_sheet(
             f"{format_shape(sheet.shape)}: another version of the scene?"
         )
     scene = _make_scene(sheet.name, file, chosen)
-    scene = replace(scene, notes=scene.notes + sheet.notes)
+    about = (f"source: {sheet.source}", f"licence: {sheet.licence}")
+    scene = replace(scene, notes=scene.notes + sheet.notes + about)
     if scene.wavelengths is None and sheet.wavelengths:
         scene = replace(scene, wavelengths=np.array(sheet.wavelengths))
     if ground_truth:

@@ -90,7 +90,7 @@ def train_run(
 
     Everything random follows from the seed and the number of the epoch or step, and
     the checkpoint holds all the rest: a run that was killed at any moment ends with
-    the same parameters, bit for bit, on the same device.
+    the same parameters, bit for bit, on the same CPU.
 
     Raises:
         HsijaxError: the loss is no longer finite.
