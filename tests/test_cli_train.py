@@ -2,10 +2,13 @@
 
 import csv
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -20,6 +23,8 @@ from typer.testing import CliRunner
 from hsijax.cli import app
 
 QUICK = ["--patch", "5", "--batch", "16", "--quiet"]
+SMALL_RUN = ["train", "--dataset", "salinas-a", "--frac", "0.01", "--epochs", "2"]
+SMALL_RUN += ["--no-map", *QUICK]
 FIGURES = ("oa", "aa", "kappa", "per_class", "confusion", "split", "parameters")
 
 
@@ -154,11 +159,14 @@ def train_in_a_process(folder: Path, data: Path, *more: str) -> subprocess.Popen
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts what runs in its background deaf to Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
-@pytest.mark.parametrize("number", [0, 1])
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("how", "number"), [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGINT, 1)]
+)
 def test_killed_run_resumes_to_the_same_figures(
     whole_run, shared_data, tmp_path, how, number
 ):
@@ -202,7 +210,7 @@ def test_resume_refuses_a_scene_that_changed(run, shared_data, tmp_path):
     manifest = read(run / "run.json")
     manifest["scene"]["sha256"] = "0" * 64
     copy = tmp_path / "run"
-    subprocess.run(["cp", "-r", str(run), str(copy)], check=True)
+    shutil.copytree(run, copy)
     (copy / "run.json").write_text(json.dumps(manifest))
     done = CliRunner().invoke(app, ["train", "--resume", str(copy), "-q"])
     assert done.exit_code == 1
@@ -272,6 +280,69 @@ def test_truncated_scene_ends_with_a_line_and_nothing_behind(shared_data, tmp_pa
     assert done.exit_code == 1
     assert "Salinas_corrected.TRUNCATED.mat" in done.stderr
     assert not out.exists()
+
+
+def test_full_disk_ends_with_a_line_and_the_run_can_go_on(shared_data, tmp_path):
+    """A real limit of the operating system: no file may grow beyond 300 kB."""
+    folder = tmp_path / "run"
+    code = f"""
+import resource, sys
+sys.argv = ["hsijax", *{SMALL_RUN!r}, "--out", {str(folder)!r}]
+sys.argv += ["--data-dir", {str(shared_data)!r}]
+from hsijax.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") <= 3
+    assert "the disk is full: could not write" in done.stderr
+    assert not list((folder / "checkpoints").iterdir())
+    assert read(folder / "run.json")["status"] == "failed"
+    invoke("train", "--resume", folder, "--no-map", "--quiet")
+    assert read(folder / "run.json")["status"] == "done"
+
+
+def test_map_of_a_moved_scene_and_of_a_namesake(run, shared_data, tmp_path):
+    """--data-dir outweighs the run's own; another scene's maps get their own name."""
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(shared_data / "salinas_a", moved)
+    before = (run / "maps" / "salinas-a-classes.img").read_bytes()
+    invoke("map", run, "--data-dir", moved, "--quiet")
+    assert (run / "maps" / "salinas-a-classes.img").read_bytes() == before
+    cube = scipy.io.loadmat(moved / "SalinasA_corrected.mat")["salinasA_corrected"]
+    np.save(tmp_path / "salinas-a.npy", cube[:20])
+    done = invoke("map", run, tmp_path / "salinas-a.npy", "--json", "--quiet")
+    files = json.loads(done.stdout)["files"]
+    assert len(files) == 5
+    assert all(re.search(r"/salinas-a-[0-9a-f]{8}-", file) for file in files)
+    assert (run / "maps" / "salinas-a-classes.img").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--channels", "300"], 2, "has only 204 bands"),
+        (["--preset", "paper", "--patch", "1"], 2, "too small"),
+        (["--solver", "rk5"], 2, "'rk4'"),
+        (["--model", "odnet"], 2, "'odenet'"),
+        (["--solver", "rk4", "--rtol", "1e-3"], 2, "error estimate"),
+        (["--optimizer", "adamm"], 2, "'adam'"),
+    ],
+)
+def test_mistake_leaves_an_earlier_run_alone(
+    run, shared_data, tmp_path, options, code, words
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    scene = ["--dataset", "salinas-a", "--data-dir", str(shared_data)]
+    arguments = ["train", *scene, "--out", str(copy), "--overwrite", *options]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == code
+    assert words in done.stderr
+    assert (copy / "metrics.json").exists()
 
 
 def test_patch_larger_than_the_scene(shared_data, tmp_path):
