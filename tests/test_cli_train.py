@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import h5py
@@ -151,16 +150,23 @@ def test_evaluate_prints_the_table_with_what_leaks(run, flag):
     assert any(text in done.stdout for text in (f"{100 * share:.1f}", str(share)))
 
 
+# A shell starts what runs in its background deaf to Ctrl-C.
+HEARING = """
+import signal
+from hsijax.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
 def train_in_a_process(folder: Path, data: Path, *more: str) -> subprocess.Popen:
     arguments = ["--dataset", "salinas-a", "--data-dir", str(data), "--frac", "0.01"]
     arguments += ["--epochs", "40", "--runs", "2", "--no-map", *QUICK, *more]
     return subprocess.Popen(
-        [sys.executable, "-m", "hsijax", "train", "--out", str(folder), *arguments],
+        [sys.executable, "-c", HEARING, "train", "--out", str(folder), *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell starts what runs in its background deaf to Ctrl-C.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
