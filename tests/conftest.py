@@ -11,6 +11,10 @@ import pytest
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
+# Imported by a test that skips without torch, which pytest must not do on its own.
+collect_ignore = ["torch_reference.py"]
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real scenes; tests that need it skip where it is absent."""

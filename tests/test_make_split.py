@@ -53,6 +53,18 @@ def test_fewer_runs_than_splits_take_the_first(config, caplog):
     assert "holds 2 splits; --runs 1 uses the first" in caplog.text
 
 
+def test_blocks_of_a_smaller_patch_are_named(tmp_path, caplog):
+    made = make(TrainConfig(dataset="x", frac=0.2))
+    path = tmp_path / "split.npz"
+    settings = {"patch": 3}
+    save_splits(path, made.splits, shape=(12, 12), method="blocks", settings=settings)
+    reads = TrainConfig(dataset="x", split="file", split_file=str(path), patch=3)
+    make(reads)
+    assert "patches of" not in caplog.text
+    make(replace(reads, patch=5))
+    assert "keeps patches of 3 pixels apart, not those of 5" in caplog.text
+
+
 def test_more_runs_than_splits(config):
     with pytest.raises(UsageError, match="holds 2 splits, and --runs 3"):
         make(replace(config, runs=3))

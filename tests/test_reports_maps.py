@@ -82,6 +82,13 @@ def test_error_map_marks_each_kind_of_pixel():
     assert error_map(class_map, ground_truth, train_pixels).tolist() == expected
 
 
+def test_only_test_pixels_are_evaluated_where_they_are_named():
+    """Labelled pixels in the buffer around blocks are neither right nor wrong."""
+    ones = np.ones((1, 4), dtype=np.int32)
+    errors = error_map(ones, ones, np.array([[0, 0]]), np.array([[0, 3]]))
+    assert errors.tolist() == [[3, 0, 0, 1]]
+
+
 @pytest.mark.parametrize(("rows", "cols"), [(25, 30), (145, 145), (512, 217)])
 def test_figure_shows_every_pixel_of_three_maps(tmp_path, rows, cols):
     class_map, ground_truth = make_maps(rows, cols)

@@ -151,14 +151,14 @@ def create_run(
         if out is None:
             return Run(_next_free_folder(root, name))
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if not (out / "run.json").exists():
+                raise UsageError(
+                    f"{out} exists already and is no run folder: choose another --out"
+                )
             if not overwrite:
                 raise UsageError(
                     f"{out} exists already: choose another --out, go on with "
                     f"`hsijax train --resume {out}`, or give --overwrite"
-                )
-            if not (out / "run.json").exists():
-                raise UsageError(
-                    f"{out} is no run folder: --overwrite replaces nothing else"
                 )
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)

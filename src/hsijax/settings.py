@@ -86,7 +86,10 @@ def choose_split(given: Mapping[str, Any]) -> dict[str, Any]:
         split = WAYS[named[0]] if named else None
     elif split == "file" or split not in CHOICES["split"]:
         if named:
-            raise UsageError(f"--split {split} is a file, which leaves no {named[0]}")
+            raise UsageError(
+                f"--split {split} is a file, which decides the pixels: leave out "
+                f"{_options(named)}"
+            )
         if not Path(split).exists():
             methods = [method for method in CHOICES["split"] if method != "file"]
             raise UsageError(

@@ -214,8 +214,8 @@ def train(
     moved = set(given) <= {"data_dir"}
     if resume is not None and (not moved or config or out or overwrite):
         raise UsageError(
-            "--resume goes on with the run's own settings: give no others but "
-            "--data-dir"
+            "--resume goes on with the run's own settings: beside it go only "
+            "--data-dir, --device, --no-map, --json and --quiet"
         )
     if resume is None:
         settings = make_config(given, read_config(config) if config else {})

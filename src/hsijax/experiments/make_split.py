@@ -115,6 +115,13 @@ def _read_splits(
         logger.info(
             "%s holds %d splits; --runs %d uses the first", path, found, config.runs
         )
+    made_for = file.settings.get("patch", config.patch)
+    if file.method == "blocks" and made_for < config.patch:
+        logger.warning(
+            "%s keeps patches of %d pixels apart, not those of %d: what overlaps is "
+            "in the table; make the split with --patch %d",
+            *(path, made_for, config.patch, config.patch),
+        )
     splits = file.splits[: config.runs]
     if split_file is None:
         splits = _with_validation(config, path, splits, ground_truth)

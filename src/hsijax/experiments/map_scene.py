@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, no_progress
-from hsijax.errors import UsageError
+from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.task import load_config_scene
 from hsijax.io.cube import Georeference
 from hsijax.io.envi_classification import write_envi_classification, write_envi_layers
@@ -24,7 +24,7 @@ from hsijax.reports.maps import (
 )
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
-from hsijax.splits import load_splits
+from hsijax.splits import Split, load_splits
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,17 @@ def map_run(
 
     Raises:
         UsageError: there is no such training in the folder.
+        HsijaxError: it has not ended.
     """
     config = run.read_config()
-    if not run.network_file(number).exists():
+    if number >= config.runs:
         raise UsageError(
-            f"{run.folder} has no trained network {number}: it holds "
-            f"{config.runs} runs, counted from 0, and those that ended can be mapped"
+            f"--run-number {number}: {run.folder} holds {config.runs}, counted from 0"
+        )
+    if not run.network_file(number).exists():
+        raise HsijaxError(
+            f"run {number} in {run.folder} has not ended: go on with "
+            f"`hsijax train --resume {run.folder}`"
         )
     classifier = TrainedClassifier.load(run.network_file(number))
     if scene_name is None:
@@ -118,11 +123,10 @@ def map_run(
     parts += ["labelled"] if labelled_only else []
     # A raster has no other place for this stamp than its name.
     parts += ["selected-on-test"] if config.select == "best-test" else []
-    train_pixels = None
+    split = None
     if is_own and scene.ground_truth is not None and "ground_truth" not in options:
         split = load_splits(run.split_file, scene.ground_truth).splits[number]
-        train_pixels = np.concatenate([split.train, split.validation])
-    return _write(run.maps / "-".join(parts), scene, classifier, found, train_pixels)
+    return _write(run.maps / "-".join(parts), scene, classifier, found, split)
 
 
 def _write(
@@ -130,7 +134,7 @@ def _write(
     scene: Scene,
     classifier: TrainedClassifier,
     found: ClassMap,
-    train_pixels: Int[np.ndarray, "pixels 2"] | None,
+    split: Split | None,
 ) -> list[Path]:
     classes, config = classifier.classes, classifier.blueprint.config
     on_test = config.select == "best-test"
@@ -146,7 +150,8 @@ def _write(
         classes,
         title=title,
         ground_truth=_comparable(scene, classifier),
-        train_pixels=train_pixels,
+        train_pixels=np.concatenate([split.train, split.validation]) if split else None,
+        test_pixels=split.test if split else None,
         crs_note=_short_name(place),
         selected_on_test=on_test,
     )

@@ -96,7 +96,7 @@ def check_is_data(path: Path) -> None:
             git leaves where large files were not fetched.
     """
     if path.is_dir():
-        raise HsijaxError(f"{path} is a folder; give the file of the cube")
+        raise HsijaxError(f"{path} is a folder; give a file")
     try:
         with path.open("rb") as stream:
             start = stream.read(512)

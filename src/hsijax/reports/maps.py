@@ -31,16 +31,22 @@ NO_CLASS_COLOURS = ((0, 0, 0), (242, 242, 242), (128, 128, 128))
 def error_map(
     class_map: Integer[np.ndarray, "rows cols"],
     ground_truth: Integer[np.ndarray, "rows cols"],
-    train_pixels: Integer[np.ndarray, "pixels 2"] | None = None,
+    train_pixels: Integer[np.ndarray, "trained 2"] | None = None,
+    test_pixels: Integer[np.ndarray, "tested 2"] | None = None,
 ) -> UInt8[np.ndarray, "rows cols"]:
     """Mark each pixel: 0 not evaluated, 1 correct, 2 wrong, 3 training pixel.
 
-    Evaluated is what has a label and a class and was not trained on.
+    Evaluated is what has a label and a class, is among the test pixels, where those
+    are given, and was not trained on.
 
     >>> error_map(np.array([[1, 2, 2]]), np.array([[1, 1, 0]]))
     array([[1, 2, 0]], dtype=uint8)
     """
     evaluated = (ground_truth != 0) & (class_map != 0)
+    if test_pixels is not None:
+        tested = np.zeros(ground_truth.shape, dtype=bool)
+        tested[test_pixels[:, 0], test_pixels[:, 1]] = True
+        evaluated &= tested
     verdict = np.where(class_map == ground_truth, CORRECT, WRONG)
     errors = np.where(evaluated, verdict, NOT_EVALUATED).astype(np.uint8)
     if train_pixels is not None:
@@ -55,7 +61,8 @@ def save_class_map_figure(
     *,
     title: str,
     ground_truth: Integer[np.ndarray, "rows cols"] | None = None,
-    train_pixels: Integer[np.ndarray, "pixels 2"] | None = None,
+    train_pixels: Integer[np.ndarray, "trained 2"] | None = None,
+    test_pixels: Integer[np.ndarray, "tested 2"] | None = None,
     crs_note: str | None = None,
     selected_on_test: bool = False,
 ) -> None:
@@ -80,7 +87,7 @@ def save_class_map_figure(
         entries.append(("no class", no_class))
     legends = [Legend(entries, panels=len(maps))]
     if ground_truth is not None:
-        errors = error_map(class_map, ground_truth, train_pixels)
+        errors = error_map(class_map, ground_truth, train_pixels, test_pixels)
         error_colours = colour_table(ERROR_CLASSES, NOT_EVALUATED_COLOUR)
         panels.append(Panel("Errors", error_colours[errors]))
         legends.append(_error_legend(errors))
