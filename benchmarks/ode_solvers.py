@@ -7,6 +7,10 @@ all alike; compare ratios.
 
     python benchmarks/ode_solvers.py [--rounds 10] [--batch 64] [--side 9] [--all]
 
+On two CPU cores, alone (`results/ode_solvers-cpu.json`): RK4 in one step costs 0.74 of
+the ResNet's training step and 0.58 of its prediction, Euler or midpoint with as many
+evaluations 0.63 and 0.54, adaptive Dopri5 at 1e-3 6.5 and 6.0.
+
 `--all` adds the convolutions as they are inside diffrax's loops, which on a CPU is the
 trap of jax-ml/jax#12868 and takes minutes.
 """

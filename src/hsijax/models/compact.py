@@ -11,7 +11,7 @@ from hsijax.models.blocks import MAPS, BlockStyle
 from hsijax.models.layers import GroupNorm, Pointwise, kernel_init, norm_relu
 
 # Few groups, because a norm within a patch removes each group's level, and the levels
-# are the spectrum: with the paper's 32 groups of two maps, fields look alike, and 16
+# are the spectrum: with the paper's 32 groups of two maps, fields look alike, and 15
 # points of accuracy go (validation pixels of Indian Pines, 3 %).
 BLOCK = BlockStyle(groups=4, starts_at_identity=True)
 
