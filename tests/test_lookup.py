@@ -13,7 +13,7 @@ from hsijax.scenes import lookup
 from hsijax.scenes.catalogue import CATALOGUE, SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
 from hsijax.scenes.lookup import find_file, list_folders
-from hsijax.scenes.scene import LandClass
+from hsijax.scenes.scene import LandClass, hash_file
 
 CUBE = SceneFile(role="cube", names=("Tiny.mat",), urls=(), key="tiny")
 LABELS = SceneFile(role="ground_truth", names=("Tiny_gt.mat",), urls=(), key="tiny_gt")
@@ -63,7 +63,7 @@ def test_hash_beats_name_and_file_name_does_not_matter(tmp_path):
     save_cube(tmp_path / "Tiny.mat")
     right = save_cube(tmp_path / "deep" / "er" / "copy (1).mat", key="other")
     size = right.stat().st_size
-    file = replace(CUBE, sha256=(lookup.hash_file(right),), size=size)
+    file = replace(CUBE, sha256=(hash_file(right),), size=size)
     found = find_file(TINY, file, data_dir=tmp_path)
     assert found == lookup.FoundFile(right, verified=True)
 
@@ -112,7 +112,7 @@ def test_linked_folder_is_searched_and_a_circle_ends(tmp_path):
 
 def test_part_of_a_download_is_not_taken(tmp_path):
     part = save_cube(tmp_path / ".Tiny.part.mat")
-    digest, size = lookup.hash_file(part), part.stat().st_size
+    digest, size = hash_file(part), part.stat().st_size
     file = replace(CUBE, sha256=(digest,), size=size)
     assert find_file(TINY, file, data_dir=tmp_path) is None
 

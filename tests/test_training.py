@@ -109,6 +109,19 @@ def test_killed_and_resumed_ends_bit_for_bit_as_uninterrupted(
     assert equal(resumed.params, whole.params)
 
 
+def test_each_epoch_has_an_order_of_its_own(parts, data, tmp_path):
+    orders = []
+
+    def record(state, padded, pixels, labels, key, number):
+        orders.append(pixels.tolist())
+        return state, jnp.float32(0)
+
+    loop = Loop(record, parts[3], epochs=2, batch=len(data.pixels), seed=(0, 0))
+    train_run(loop, start(parts), data, tmp_path / "s.safetensors")
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == data.pixels.tolist()
+
+
 def test_another_seed_trains_another_network(parts, data, tmp_path):
     one = train_run(make_loop(parts), start(parts), data, tmp_path / "1.safetensors")
     other = train_run(

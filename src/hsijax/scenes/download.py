@@ -13,7 +13,8 @@ from hsijax.io.arrays import format_shape
 from hsijax.scenes.archives import BadArchiveError, extract_member
 from hsijax.scenes.catalogue import SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
-from hsijax.scenes.lookup import cache_folder, find_file, hash_file
+from hsijax.scenes.lookup import cache_folder, find_file
+from hsijax.scenes.scene import hash_file
 from hsijax.scenes.transfer import MirrorError, transfer
 
 _logger = logging.getLogger("hsijax")

@@ -4,7 +4,6 @@ Searched are, in this order: `--data-dir`, the folder that `HSIJAX_DATA` names, 
 user's cache, and an installed package of the extra `samples`.
 """
 
-import hashlib
 import importlib.util
 import logging
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from hsijax.scenes.catalogue import SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
+from hsijax.scenes.scene import hash_file
 
 # Packages whose wheels ship real scenes, and the folder inside that holds them.
 SAMPLE_PACKAGES = {"tensorly": "datasets/data"}
@@ -65,12 +65,6 @@ def find_file(
         if found:
             return found
     return None
-
-
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _find_in(folder: Path, sheet: SceneSheet, file: SceneFile) -> FoundFile | None:

@@ -28,6 +28,12 @@ class LandClass:
     colour: tuple[int, int, int]
 
 
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """Where an array came from."""
@@ -38,8 +44,7 @@ class SourceFile:
     @cached_property
     def sha256(self) -> str:
         """Hash of the file's bytes; read once, when first asked for."""
-        with self.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hash_file(self.path)
 
 
 @dataclass(frozen=True)
