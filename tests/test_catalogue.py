@@ -27,6 +27,9 @@ def test_the_scenes_that_users_expect_are_there():
         "urban-6",
         "samson",
         "cuprite",
+        "simulated-mixtures",
+        "urban-simulated",
+        "urban-crop",
     }
 
 
@@ -34,7 +37,8 @@ def test_the_scenes_that_users_expect_are_there():
 def test_sheet_is_complete(sheet: SceneSheet):
     assert CATALOGUE[sheet.name] is sheet
     assert sheet.task in ("classification", "unmixing")
-    assert sheet.file("cube") is sheet.files[0]
+    if not sheet.simulated:
+        assert sheet.file("cube") is sheet.files[0]
     assert all((sheet.title, sheet.source, sheet.licence))
     assert len({file.role for file in sheet.files}) == len(sheet.files)
     if sheet.task == "classification":
@@ -45,7 +49,13 @@ def test_sheet_is_complete(sheet: SceneSheet):
 @SHEETS
 def test_files_can_be_had_and_checked(sheet: SceneSheet):
     for file in sheet.files:
-        assert file.role in ("cube", "ground_truth", "abundances", "endmembers")
+        assert file.role in (
+            "cube",
+            "ground_truth",
+            "abundances",
+            "endmembers",
+            "bundles",
+        )
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in file.sha256)
         # A size without a hash, or the other way round, would be a slip.
         assert (file.size is None) == (not file.sha256)
@@ -160,4 +170,6 @@ def test_hashes_and_sizes_are_those_of_the_real_files(shared_data):
         ("urban-4", "abundances"),
         ("urban-5", "abundances"),
         ("urban-6", "abundances"),
+        ("urban-crop", "cube"),
+        ("urban-simulated", "bundles"),
     }

@@ -1,9 +1,16 @@
 import pytest
 import tomli_w
 
-from hsijax.config import PRESETS, TrainConfig
+from hsijax.config import PRESETS, UNMIX_PRESETS, TrainConfig, UnmixConfig
+from hsijax.config.unmix import METHODS
 from hsijax.errors import HsijaxError, UsageError
-from hsijax.settings import config_values, make_config, read_config, restore_config
+from hsijax.settings import (
+    config_values,
+    make_config,
+    make_unmix_config,
+    read_config,
+    restore_config,
+)
 
 
 def test_command_line_outweighs_file_outweighs_preset():
@@ -104,3 +111,68 @@ def test_whole_number_serves_where_a_fraction_is_meant(tmp_path):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_name_settings_that_exist(preset):
     TrainConfig(dataset="x", **PRESETS[preset])
+
+
+def test_unmixing_presets_are_the_published_recipes():
+    pixel = make_unmix_config(
+        {"scene": "urban", "model": "pixel-cnn", "preset": "paper"}, {}
+    )
+    cube = make_unmix_config(
+        {"scene": "urban", "model": "cube-cnn", "preset": "paper"}, {}
+    )
+    assert (pixel.patch, pixel.lr, pixel.dropout) == (1, 1e-2, 0.0)
+    assert (cube.patch, cube.lr, cube.dropout) == (3, 5e-4, 0.2)
+    for config in (pixel, cube):
+        assert (config.optimizer, config.schedule, config.batch) == (
+            "adagrad",
+            "constant",
+            100,
+        )
+        assert (config.output, config.targets, config.norm) == (
+            "sigmoid",
+            "abundances",
+            "none",
+        )
+
+
+@pytest.mark.parametrize("model", METHODS)
+@pytest.mark.parametrize("preset", UNMIX_PRESETS)
+def test_unmixing_configuration_survives_its_file(tmp_path, preset, model):
+    config = make_unmix_config({"scene": "x", "preset": preset, "model": model}, {})
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps(config_values(config)))
+    values = read_config(path, UnmixConfig)
+    assert restore_config(values, UnmixConfig) == config
+    assert make_unmix_config({}, values) == config
+    assert make_unmix_config({"lr": 0.5}, values).lr == 0.5
+
+
+def test_another_method_does_not_go_with_a_complete_file():
+    complete = config_values(make_unmix_config({"scene": "x", "model": "aann"}, {}))
+    with pytest.raises(UsageError, match="--model esvm"):
+        make_unmix_config({"model": "esvm"}, complete)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"model": "cube-cn"}, "did you mean 'cube-cnn'"),
+        ({"count": 1}, "--count"),
+        ({"frac": 1.0}, "--frac"),
+        ({"patch": 2}, "odd"),
+        ({"split": "block"}, "did you mean 'blocks'"),
+        ({"split": "file"}, "--split-file"),
+        ({"split": "random", "split_file": "s.npz"}, "leave out --split"),
+        ({"select": "validation"}, "--val-frac"),
+        ({"scale": 0.0}, "--scale"),
+        ({"norm": "l3"}, "--norm"),
+    ],
+)
+def test_bad_unmixing_value_is_a_usage_error_that_names_the_option(given, words):
+    with pytest.raises(UsageError, match=words):
+        make_unmix_config({"scene": "x", **given}, {})
+
+
+def test_unmixing_needs_a_scene():
+    with pytest.raises(UsageError, match="SCENE"):
+        make_unmix_config({"model": "fcls"}, {})

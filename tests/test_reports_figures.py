@@ -1,13 +1,11 @@
 """Figures of a run: curves over the epochs and the confusion matrix."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
+from pictures import mark, open_rgb
 
+from hsijax.reports.drawing import STAMP
 from hsijax.reports.figures import by_epoch, save_confusion_figure, save_training_figure
-from hsijax.reports.panels import STAMP
 from hsijax.scenes.scene import LandClass
 
 CLASSES = (
@@ -17,17 +15,8 @@ CLASSES = (
 BAND = (210, 223, 238)  # a fifth of the line's blue on white
 
 
-def open_rgb(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def count_colour(image: np.ndarray, colour: tuple[int, ...]) -> int:
-    return int((np.abs(image.astype(int) - colour) <= 1).all(axis=2).sum())
-
-
 def has_colour(image: np.ndarray, colour: tuple[int, ...]) -> bool:
-    return count_colour(image, colour) > 0
+    return bool(mark(image, colour, 1).any())
 
 
 def make_history(runs: int, epochs: int, score: float | None) -> list[dict]:
@@ -44,7 +33,7 @@ def test_band_is_drawn_for_several_runs_only(tmp_path):
         save_training_figure(
             path, make_history(runs, 20, None), title=r"A $\bad$ scene"
         )
-        assert (count_colour(open_rgb(path), BAND) > 1000) == (runs > 1)
+        assert (mark(open_rgb(path), BAND, 1).sum() > 1000) == (runs > 1)
 
 
 def test_accuracy_has_a_panel_where_there_is_one(tmp_path):

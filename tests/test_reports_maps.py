@@ -2,14 +2,15 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+from pictures import assert_nothing_is_cut, find, open_rgb
 from PIL import Image
 
 from hsijax.errors import HsijaxError
+from hsijax.reports.drawing import STAMP
 from hsijax.reports.maps import (
     ERROR_CLASSES,
     NOT_EVALUATED_COLOUR,
@@ -18,7 +19,7 @@ from hsijax.reports.maps import (
     save_confidence_png,
     save_palette_png,
 )
-from hsijax.reports.panels import STAMP, resize_pixels
+from hsijax.reports.panels import resize_pixels
 from hsijax.scenes.scene import LandClass
 
 WHITE = (255, 255, 255)
@@ -32,38 +33,12 @@ CLASSES = (
 RNG = np.random.default_rng(7)
 
 
-def open_rgb(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def find(image: np.ndarray, part: np.ndarray) -> list[tuple[int, int]]:
-    """Say where `part` occurs in `image`, pixel for pixel."""
-    height, width = part.shape[:2]
-    rows = image.shape[0] - height + 1
-    cols = image.shape[1] - width + 1
-    possible = np.ones((rows, cols), bool)
-    for y, x in ((0, 0), (height - 1, width - 1), (0, width - 1), (height // 2, 0)):
-        possible &= (image[y : y + rows, x : x + cols] == part[y, x]).all(axis=2)
-    return [
-        (int(y), int(x))
-        for y, x in np.argwhere(possible)
-        if np.array_equal(image[y : y + height, x : x + width], part)
-    ]
-
-
 def enlarge(values: np.ndarray, colours: dict[int, tuple[int, int, int]]) -> np.ndarray:
     """Paint a map and enlarge it as the figure does."""
     rgb = np.zeros((*values.shape, 3), np.uint8)
     for value, colour in colours.items():
         rgb[values == value] = colour
     return resize_pixels(rgb)
-
-
-def assert_nothing_is_cut(image: np.ndarray) -> None:
-    """Check that the margin of the page is white all around."""
-    for edge in (image[:6], image[-6:], image[:, :6], image[:, -6:]):
-        assert (edge == 255).all()
 
 
 def make_maps(rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:

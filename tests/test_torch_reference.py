@@ -10,6 +10,7 @@ from hsijax.config import OdeSolver
 from hsijax.models import make_classifier
 from hsijax.models.blocks import OdeBlock
 from hsijax.models.ode import integrate
+from hsijax.models.unmixing import make_unmixer
 
 torch = pytest.importorskip("torch", reason="the reference needs PyTorch")
 reference = pytest.importorskip("torch_reference")
@@ -145,3 +146,77 @@ def test_the_solution_equals_torchdiffeq():
     assert error(OdeSolver("dopri5", rtol=1e-5, atol=1e-5)) < 1e-3
     assert error(OdeSolver("rk4", 24)) < 2e-4
     assert error(OdeSolver("euler", 8)) > 1e-2
+
+
+def flattened_as_torch(weights, model: str, side: int, length: int) -> np.ndarray:
+    """Reorder what enters F10, [in out], from our order of features to PyTorch's."""
+    if model == "pixel-cnn":
+        return weights  # map by map in both
+    ours = weights.reshape(side, side, length, 128, -1)
+    return np.moveaxis(ours, (3, 2), (0, 1)).reshape(weights.shape)
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "bands"),
+    [("pixel-cnn", 1, 198), ("cube-cnn", 3, 198), ("cube-cnn", 1, 80)],
+)
+def test_unmixing_networks_equal_the_torch_reference(model, side, bands):
+    endmembers, batch = 4, 5
+    ours = make_unmixer(
+        model,
+        bands=bands,
+        endmembers=endmembers,
+        patch_side=side,
+        hidden=150,
+        dropout=0.2,
+        output="sigmoid",
+        rngs=nnx.Rngs(7),
+    )
+    code, params, rest = nnx.split(nnx.view(ours, deterministic=True), nnx.Param, ...)
+    rng = np.random.default_rng(3)
+    params = jax.tree.map(
+        lambda p: p + jnp.asarray(rng.normal(0, 0.05, p.shape), p.dtype), params
+    )
+    theirs = {
+        "pixel-cnn": lambda: reference.PixelUnmixer(bands, endmembers),
+        "cube-cnn": lambda: reference.CubeUnmixer(bands, endmembers, side),
+    }[model]()
+    length = theirs.f10.in_features // (side**2 * ours.layers[-1].bias.shape[0])
+
+    def as_torch(path: tuple, array) -> tuple[str, np.ndarray]:
+        *modules, leaf = map(str, path)
+        name = ".".join([*modules, LEAVES[leaf]])
+        name = name.replace("layers.", "convs.").replace("head.", "")
+        value = np.asarray(array)
+        if name == "f10.weight":
+            value = flattened_as_torch(value, model, side, length)
+        return name, to_torch(value, leaf).reshape(named[name].shape)
+
+    named = dict(theirs.named_parameters())
+    for path, leaf in nnx.to_flat_state(params):
+        name, value = as_torch(path, leaf[...])
+        with torch.no_grad():
+            named[name].copy_(torch.tensor(value))
+    assert len(nnx.to_flat_state(params)) == len(named)
+
+    patches = rng.normal(size=(batch, side, side, bands)).astype(np.float32)
+    weights = rng.normal(size=(batch, endmembers)).astype(np.float32)
+
+    @jax.jit
+    def loss(params, patches):
+        abundances = jnp.exp(nnx.merge(code, params, rest)(patches))
+        return jnp.sum(abundances * weights), abundances
+
+    theirs = theirs.double()
+    inputs = np.moveaxis(patches, -1, 1)[:, None]
+    if model == "pixel-cnn":
+        inputs = inputs[..., 0, 0]
+    expected = theirs(torch.tensor(inputs).double())
+    (expected * torch.tensor(weights)).sum().backward()
+
+    gradient = jax.value_and_grad(loss, has_aux=True)
+    (_, abundances), grads = gradient(params, jnp.asarray(patches))
+    np.testing.assert_allclose(abundances, expected.detach().numpy(), atol=1e-5)
+    for path, leaf in nnx.to_flat_state(grads):
+        name, value = as_torch(path, leaf[...])
+        assert relative_error(value, named[name].grad.numpy()) < 1e-4, name

@@ -161,7 +161,7 @@ def test_the_epoch_that_scores_best_is_kept(parts, data, tmp_path, resume_at):
 
 
 def test_loss_that_is_not_finite_stops_with_the_epoch(parts, data, tmp_path):
-    broken = TrainingSet(data.padded * jnp.nan, data.pixels, data.labels)
+    broken = TrainingSet(data.padded * jnp.nan, data.pixels, data.targets)
     with pytest.raises(HsijaxError, match="nan in epoch 1"):
         train_run(make_loop(parts), start(parts), broken, tmp_path / "s.safetensors")
 

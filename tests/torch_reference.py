@@ -1,7 +1,8 @@
 """The networks in PyTorch, written from the published description alone.
 
-The table in Paoletti et al., IGARSS 2019 (Fig. 1, and the parameter counts of Table 1)
-is the specification; nothing here is derived from hsijax. Channels come second.
+The tables in Paoletti et al., IGARSS 2019 (Fig. 1, and the parameter counts of Table 1)
+and in Zhang et al., GRSL 2018 (Table I) are the specification; nothing here is derived
+from hsijax. Channels come second.
 """
 
 import torch
@@ -159,3 +160,45 @@ class CompactNetwork(nn.Module):
         x = torch.relu(self.norm(self.block(self.stem(x))))
         centre = x.shape[-1] // 2
         return self.linear(torch.cat([x.mean((2, 3)), x[:, :, centre, centre]], 1))
+
+
+class PixelUnmixer(nn.Module):
+    """Zhang et al., GRSL 2018, Table I, upper half; max pooling by two."""
+
+    def __init__(self, bands, endmembers):
+        super().__init__()
+        sizes = [(1, 3, 5), (3, 6, 4), (6, 12, 5), (12, 24, 4)]
+        self.convs = nn.ModuleList(nn.Conv1d(*size) for size in sizes)
+        for taps in (5, 4, 5, 4):
+            bands = (bands - taps + 1) // 2
+        self.f10 = nn.Linear(24 * bands, 150)
+        self.f11 = nn.Linear(150, endmembers)
+
+    def forward(self, x):
+        """Take spectra [N 1 bands], return abundances, equation (1)."""
+        for conv in self.convs:
+            x = nn.functional.max_pool1d(torch.relu(conv(x)), 2)
+        x = torch.sigmoid(self.f11(torch.relu(self.f10(x.flatten(1)))))
+        return x / x.sum(1, keepdim=True)
+
+
+class CubeUnmixer(nn.Module):
+    """Zhang et al., GRSL 2018, Table I, lower half, without its dropout."""
+
+    def __init__(self, bands, endmembers, side):
+        super().__init__()
+        sizes = [(1, 16, 5), (16, 32, 4), (32, 64, 5), (64, 128, 4)]
+        self.convs = nn.ModuleList(
+            nn.Conv3d(channels, maps, (taps, 1, 1)) for channels, maps, taps in sizes
+        )
+        for taps in (5, 4, 5, 4):
+            bands = (bands - taps + 1) // 2
+        self.f10 = nn.Linear(128 * bands * side * side, 150)
+        self.f11 = nn.Linear(150, endmembers)
+
+    def forward(self, x):
+        """Take cubes [N 1 bands side side], return abundances, equation (1)."""
+        for conv in self.convs:
+            x = nn.functional.max_pool3d(torch.relu(conv(x)), (2, 1, 1))
+        x = torch.sigmoid(self.f11(torch.relu(self.f10(x.flatten(1)))))
+        return x / x.sum(1, keepdim=True)

@@ -18,10 +18,10 @@ from zipfile import BadZipFile
 import numpy as np
 import tomli_w
 
-from hsijax.config import TrainConfig
+from hsijax.config import TrainConfig, UnmixConfig
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.io.atomic import explain_failure, write_atomically, write_text
-from hsijax.settings import config_values, read_config, restore_config
+from hsijax.settings import Config, config_values, read_config, restore_config
 from hsijax.training.loop import Epoch
 
 SCHEMA = 1  # of run.json; raised when its meaning changes
@@ -58,12 +58,12 @@ class Run:
         """The trained network with its preprocessing."""
         return self.folder / "checkpoints" / f"run-{run}.safetensors"
 
-    def read_config(self) -> TrainConfig:
+    def read_config(self, kind: type[Config] = TrainConfig) -> Config:
         """Read the settings that the run was started with."""
-        return restore_config(read_config(self.folder / "config.toml"))
+        return restore_config(read_config(self.folder / "config.toml", kind), kind)
 
-    def write_config(self, config: TrainConfig) -> None:
-        """Write the full configuration, which `train --config` takes."""
+    def write_config(self, config: TrainConfig | UnmixConfig) -> None:
+        """Write the full configuration, which `--config` takes."""
         write_text(self.folder / "config.toml", tomli_w.dumps(config_values(config)))
 
     def read_manifest(self) -> dict[str, Any]:
@@ -75,6 +75,10 @@ class Run:
         path = self.folder / "run.json"
         manifest = _read_json(path) if path.exists() else {"schema": SCHEMA}
         _write_json(path, manifest | entries)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Read `metrics.json`."""
+        return _read_json(self.folder / "metrics.json")
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write `metrics.json`, unless that is what it holds already."""
@@ -140,9 +144,16 @@ class Run:
 
 
 def create_run(
-    out: Path | None, name: str, *, overwrite: bool, root: Path = Path("runs")
+    out: Path | None,
+    name: str,
+    *,
+    overwrite: bool,
+    root: Path = Path("runs"),
+    command: str = "train",
 ) -> Run:
     """Make a new run folder: `out`, or the next free `runs/<name>-<number>`.
+
+    `command` is the one that goes on with the folder.
 
     Raises:
         UsageError: `out` exists and is not to be replaced.
@@ -158,7 +169,7 @@ def create_run(
             if not overwrite:
                 raise UsageError(
                     f"{out} exists already: choose another --out, go on with "
-                    f"`hsijax train --resume {out}`, or give --overwrite"
+                    f"`hsijax {command} --resume {out}`, or give --overwrite"
                 )
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
@@ -169,11 +180,15 @@ def create_run(
         ) from error
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path, task: str | None = "classification") -> Run:
     """Open a run folder that exists.
 
+    Args:
+        folder: where it is.
+        task: "classification" or "unmixing", if only that will do.
+
     Raises:
-        UsageError: there is none at that path.
+        UsageError: there is none at that path, or one of the other task.
         HsijaxError: a later version of hsijax wrote it.
     """
     if not (folder / "run.json").is_file():
@@ -181,11 +196,19 @@ def open_run(folder: Path) -> Run:
             f"{folder} is no run folder: it has no run.json (hsijax train makes one)"
         )
     run = Run(folder)
-    schema = run.read_manifest().get("schema")
+    manifest = run.read_manifest()
+    schema = manifest.get("schema")
     if schema != SCHEMA:
         raise HsijaxError(
             f"{folder} was written in format {schema}, this hsijax reads {SCHEMA}: "
             "use the version named in its run.json"
+        )
+    found = manifest.get("task", "classification")
+    if task not in (None, found):
+        commands = {"classification": "train", "unmixing": "unmix"}
+        raise UsageError(
+            f"{folder} is a run of `hsijax {commands[found]}`, and this command takes "
+            f"those of `hsijax {commands[str(task)]}`"
         )
     return run
 
@@ -239,8 +262,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise HsijaxError(
-            f"{path.parent} has no {path.name}: the run has not ended; go on with "
-            f"`hsijax train --resume {path.parent}`"
+            f"{path.parent} has no {path.name}: the run has not ended; go on with it "
+            f"by --resume {path.parent}"
         ) from error
     except (OSError, ValueError) as error:
         raise HsijaxError(f"{path} is damaged: {error}") from error

@@ -4,15 +4,20 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from hsijax.config import CHOICES, PRESETS, TrainConfig
+from hsijax.config import (
+    CHOICES,
+    PRESETS,
+    UNMIX_PRESETS,
+    TrainConfig,
+    UnmixConfig,
+)
+from hsijax.config.checks import option
 from hsijax.errors import HsijaxError, UsageError, lookup, suggest
 
-FIELDS = {field.name: field.type for field in fields(TrainConfig)}
-# Settings that may have no value; a complete file leaves those out.
-OPTIONAL = [name for name, kind in FIELDS.items() if isinstance(None, kind)]  # pyright: ignore[reportArgumentType]
-COMPLETE = set(FIELDS) - set(OPTIONAL)
+Config = TypeVar("Config", TrainConfig, UnmixConfig)
+
 # Options that name the way of splitting.
 WAYS = {"frac": "random", "count": "count", "train_mask": "masks"}
 
@@ -30,36 +35,84 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
     """
     name = given.get("preset", file.get("preset", TrainConfig.preset))
     preset = lookup(PRESETS, name, "preset")
-    if set(file) >= COMPLETE:
-        if name != file["preset"]:
-            raise UsageError(
-                f"--preset {name} does not go with a complete configuration, which "
-                f"has all settings of '{file['preset']}' in it"
-            )
-        preset = dict.fromkeys(OPTIONAL)
+    if _is_complete(file, TrainConfig):
+        preset = _refuse_another("preset", name, file, TrainConfig)
     values = {**preset, **file, **_settle(given)}
     if "dataset" not in values:
         raise UsageError("no scene to train on: give --dataset NAME or FILE")
     config = TrainConfig(**values)
-    for option in ("adjoint", "step_control"):
-        if option in given and config.rtol is None:
-            raise UsageError(
-                f"--{option.replace('_', '-')} is of adaptive steps: give --rtol too"
-            )
+    for name in ("adjoint", "step_control"):
+        if name in given and config.rtol is None:
+            raise UsageError(f"{option(name)} is of adaptive steps: give --rtol too")
     return config
 
 
-def restore_config(values: Mapping[str, Any]) -> TrainConfig:
+def make_unmix_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> UnmixConfig:
+    """Merge what a preset, a configuration file and the command line say.
+
+    The preset's recipe is that of the method; `given` (the command line) outweighs
+    `file`, which outweighs the preset.
+
+    Raises:
+        UsageError: a value is out of range, or two options exclude each other.
+
+    >>> make_unmix_config({"scene": "urban", "model": "cube-cnn"}, {}).patch
+    3
+    """
+    name = given.get("preset", file.get("preset", UnmixConfig.preset))
+    model = given.get("model", file.get("model", UnmixConfig.model))
+    recipe = lookup(UNMIX_PRESETS, name, "preset").get(model, {})
+    if _is_complete(file, UnmixConfig):
+        recipe = _refuse_another("preset", name, file, UnmixConfig)
+        _refuse_another("model", model, file, UnmixConfig)
+    if "scene" not in {**file, **given}:
+        raise UsageError("no scene to unmix: give SCENE, a catalogue name or a file")
+    if "split_file" in given:
+        if given.get("split", "file") != "file":
+            raise UsageError("--split-file decides the pixels: leave out --split")
+        given = {**given, "split": "file"}
+    return UnmixConfig(**{**recipe, **file, **given})
+
+
+def _is_complete(file: Mapping[str, Any], kind: type[Config]) -> bool:
+    """Whether a file has every setting that cannot be without a value."""
+    return set(file) >= set(_types(kind)) - set(_optional(kind))
+
+
+def _refuse_another(
+    setting: str, value: str, file: Mapping[str, Any], kind: type[Config]
+) -> dict[str, Any]:
+    """Let a complete file stand for its preset: what it leaves out has no value."""
+    if value != file[setting]:
+        raise UsageError(
+            f"{option(setting)} {value} does not go with a complete configuration, "
+            f"which has all settings of '{file[setting]}' in it"
+        )
+    return dict.fromkeys(_optional(kind))
+
+
+def _types(kind: type[Config]) -> dict[str, Any]:
+    return {field.name: field.type for field in fields(kind)}
+
+
+def _optional(kind: type[Config]) -> list[str]:
+    """Settings that may have no value; a complete file leaves those out."""
+    return [name for name, type_ in _types(kind).items() if isinstance(None, type_)]
+
+
+def restore_config(
+    values: Mapping[str, Any], kind: type[Config] = TrainConfig
+) -> Config:
     """Return the configuration that `config_values` took apart.
 
     >>> config = make_config({"dataset": "x", "preset": "paper", "steps": 2}, {})
     >>> restore_config(config_values(config)) == config
     True
     """
-    return TrainConfig(**{**dict.fromkeys(OPTIONAL), **values})
+    return kind(**{**dict.fromkeys(_optional(kind)), **values})
 
 
-def config_values(config: TrainConfig) -> dict[str, Any]:
+def config_values(config: TrainConfig | UnmixConfig) -> dict[str, Any]:
     """All settings that have a value, ready for TOML."""
     return {name: v for name, v in asdict(config).items() if v is not None}
 
@@ -107,7 +160,7 @@ def choose_split(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(names: list[str]) -> str:
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+    return ", ".join(option(name) for name in names)
 
 
 def _settle(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +175,7 @@ def _settle(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**implied, **given, **choose_split(given)}
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, kind: type[Config] = TrainConfig) -> dict[str, Any]:
     """Read the settings that a TOML file holds.
 
     Raises:
@@ -133,15 +186,16 @@ def read_config(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HsijaxError(f"cannot read the configuration {path}: {error}") from error
+    known = _types(kind)
     for name, value in values.items():
-        if name not in FIELDS:
+        if name not in known:
             raise UsageError(
-                f"{path}: no setting named '{name}'{suggest(name, list(FIELDS))}"
+                f"{path}: no setting named '{name}'{suggest(name, list(known))}"
             )
-        kind: Any = FIELDS[name]
+        type_ = known[name]
         is_flag = isinstance(value, bool)
-        if isinstance(value, int) and not is_flag and isinstance(0.0, kind):
+        if isinstance(value, int) and not is_flag and isinstance(0.0, type_):
             values[name] = float(value)
-        elif not isinstance(value, kind) or (is_flag and kind is not bool):
+        elif not isinstance(value, type_) or (is_flag and type_ is not bool):
             raise UsageError(f"{path}: {name} cannot be {value!r}")
     return values

@@ -6,7 +6,20 @@ import typer
 from typer.core import TyperGroup
 
 from hsijax import __version__
-from hsijax.cli import console, doctor, download, evaluate, info, map, patches, split
+from hsijax.cli import (
+    console,
+    doctor,
+    download,
+    endmembers,
+    evaluate,
+    info,
+    map,
+    patches,
+    reproduce,
+    split,
+    sweep,
+    unmix,
+)
 from hsijax.cli import train as train_command
 from hsijax.errors import HsijaxError
 
@@ -61,7 +74,7 @@ def hsijax(
         False, "--version", callback=_print_version, is_eager=True, help="Print it."
     ),
 ) -> None:
-    """From a hyperspectral cube to a class map: train, evaluate and map networks.
+    """From a hyperspectral cube to a class map, or to maps of abundances.
 
     SCENE is a catalogue name (see `hsijax download --list`) or a file of your own.
     """
@@ -76,6 +89,10 @@ app.command("patches")(patches.patches)
 app.command("train")(train_command.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("map")(map.map_run)
+app.command("endmembers")(endmembers.endmembers)
+app.command("unmix")(unmix.unmix)
+app.command("sweep")(sweep.sweep)
+app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 
 

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -133,3 +133,31 @@ def print_metrics(metrics: dict[str, Any], *, confusion: bool = False) -> None:
     out.print()
     for line in tables.notes(metrics):
         out.print(line)
+
+
+def print_unmixing(metrics: dict[str, Any]) -> None:
+    """Print the tables of an unmixing run's `metrics.json` for a person."""
+    from hsijax.reports import unmixing_tables as tables
+
+    rows = tables.endmember_rows(metrics)
+    if rows:
+        print_rows(tables.header(metrics), rows)
+        typer.echo()
+    print_rows(None, tables.summary_rows(metrics))
+    typer.echo()
+    for line in tables.notes(metrics):
+        typer.echo(line)
+
+
+def print_rows(header: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: the first column to the left, those of figures to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=header is not None)
+    for index, name in enumerate(header or [""] * len(rows[0])):
+        figures = index > 0 and header is not None
+        table.add_column(name, justify="right" if figures else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)

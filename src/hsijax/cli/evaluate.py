@@ -16,31 +16,38 @@ def evaluate(
     latex: Annotated[bool, typer.Option("--latex", help="For booktabs.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Two tables.")] = False,
 ) -> None:
-    """Print the table of a run again: OA, AA, kappa, each class, and what leaks.
+    """Print the table of a run again: its errors on test pixels, and what leaks.
 
-    The test pixels were predicted once, when training ended; nothing is predicted here.
+    Of a classification: OA, AA, kappa and each class. Of an unmixing: RMSE of each
+    endmember under its four names, rmsAAD, and the controls. The test pixels were
+    predicted once, when the run ended; nothing is predicted here.
 
     \b
     Examples:
     $ hsijax evaluate runs/indian-pines-odenet-1
     $ hsijax evaluate runs/indian-pines-odenet-1 --json
     $ hsijax evaluate runs/indian-pines-odenet-1 --latex
+    $ hsijax evaluate runs/jasper-ridge-cube-cnn-1 --markdown
     """
     if json + csv + latex + markdown > 1:
         raise UsageError("give one of --json, --csv, --latex and --markdown")
 
     from hsijax.experiments.evaluate import evaluate_run
-    from hsijax.reports import tables
+    from hsijax.reports import tables, unmixing_tables
     from hsijax.runs import open_run
 
-    metrics = evaluate_run(open_run(run))
+    metrics = evaluate_run(open_run(run, task=None))
+    unmixing = metrics.get("task") == "unmixing"
+    writers = unmixing_tables if unmixing else tables
     if json:
         console.print_json(metrics)
     elif csv:
-        typer.echo(tables.to_csv(metrics), nl=False)
+        typer.echo(writers.to_csv(metrics), nl=False)
     elif latex:
-        typer.echo(tables.to_latex(metrics), nl=False)
+        typer.echo(writers.to_latex(metrics), nl=False)
     elif markdown:
-        typer.echo(tables.to_markdown(metrics), nl=False)
+        typer.echo(writers.to_markdown(metrics), nl=False)
+    elif unmixing:
+        console.print_unmixing(metrics)
     else:
         console.print_metrics(metrics, confusion=True)

@@ -34,6 +34,10 @@ Overwrite = Annotated[
 NoData = Annotated[
     float | None, typer.Option("--nodata", help="Value of pixels without data.")
 ]
+Scale = Annotated[
+    float | None,
+    typer.Option("--scale", help="Divide the cube by it to get reflectance."),
+]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `hsijax train` wrote.")
 ]

@@ -1,7 +1,5 @@
 """Classify every pixel of a scene with a trained run, and write the maps."""
 
-import importlib.util
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,11 @@ from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.task import load_config_scene
 from hsijax.io.cube import Georeference
 from hsijax.io.envi_classification import write_envi_classification, write_envi_layers
-from hsijax.io.geotiff import write_class_geotiff, write_float_geotiff
+from hsijax.io.geotiff import (
+    can_write_geotiff,
+    write_class_geotiff,
+    write_float_geotiff,
+)
 from hsijax.patches import check_patch_side
 from hsijax.reports.maps import (
     save_class_map_figure,
@@ -163,7 +165,7 @@ def _write(
         selected_on_test=on_test,
     )
     layers, bands = found.confidence[..., None], ["confidence"]
-    if place is not None and place.crs is not None and _can_write_geotiff():
+    if place is not None and place.crs is not None and can_write_geotiff():
         rasters = [path.with_suffix(".tif") for path in bare]
         write_class_geotiff(rasters[0], found.classes, classes, place)
         write_float_geotiff(rasters[1], layers, bands, place)
@@ -172,15 +174,6 @@ def _write(
         write_envi_classification(rasters[0], found.classes, classes, place)
         write_envi_layers(rasters[1], layers, bands, place)
     return [figure, *bare, *rasters]
-
-
-def _can_write_geotiff() -> bool:
-    if importlib.util.find_spec("rasterio") is not None:
-        return True
-    logging.getLogger("hsijax").info(
-        "maps are written as ENVI files; GeoTIFF needs: pip install 'hsijax[geo]'"
-    )
-    return False
 
 
 def _short_name(place: Georeference | None) -> str | None:

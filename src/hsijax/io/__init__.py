@@ -7,6 +7,7 @@ from hsijax.io.arrays import ArrayFile, check_is_data
 from hsijax.io.choose import choose_cube
 from hsijax.io.cube import CubeFile
 from hsijax.io.envi import find_header, open_envi
+from hsijax.io.geotiff_reader import open_geotiff
 from hsijax.io.mat import open_mat
 from hsijax.io.npy import open_npy, open_npz
 
@@ -16,6 +17,8 @@ READERS = {
     ".npy": open_npy,
     ".npz": open_npz,
     ".hdr": open_envi,
+    ".tif": open_geotiff,
+    ".tiff": open_geotiff,
 }
 
 

@@ -14,6 +14,8 @@ from hsijax.io.cube import CubeFile, LazyCube
 SPECTRA_NAMES = ("Y", "V")
 ROWS_NAMES = ("nrow", "lines", "rows")
 COLS_NAMES = ("ncol", "cols", "samples")
+# And the value that stands for a reflectance of 1.
+SCALE_NAMES = ("maxvalue",)
 
 
 class NoCubeError(HsijaxError):
@@ -76,8 +78,10 @@ def choose_cube(
 def _as_cube(
     file: ArrayFile, variable: Variable, size: tuple[int, int] | None
 ) -> ChosenCube:
+    scale = _find_number(file, SCALE_NAMES)
+    scale = scale if scale and scale > 0 else None
     if variable.is_number and len(variable.shape) == 3:
-        return ChosenCube(CubeFile(variable.as_cube()), variable)
+        return ChosenCube(CubeFile(variable.as_cube(), scale=scale), variable)
     if size is None or not _fits(variable, size):
         raise HsijaxError(
             f"{file.path}: {variable} is no cube (rows x columns x bands of numbers)"
@@ -86,17 +90,24 @@ def _as_cube(
         f"the cube is '{variable.name}', pixels as columns, taken as {size[0]} rows x "
         f"{size[1]} columns in MATLAB's order (column by column)"
     )
-    return ChosenCube(CubeFile(_unfold(variable, size)), variable, note)
+    content = CubeFile(_unfold(variable, size), scale=scale)
+    return ChosenCube(content, variable, note)
 
 
 def _find_image_size(file: ArrayFile) -> tuple[int, int] | None:
     """Return rows and columns if the file has them as numbers of their own."""
-    scalars = {v.name.lower(): v for v in file.variables if math.prod(v.shape) == 1}
-    rows = [scalars[name] for name in ROWS_NAMES if name in scalars]
-    cols = [scalars[name] for name in COLS_NAMES if name in scalars]
-    if not rows or not cols:
+    rows = _find_number(file, ROWS_NAMES)
+    cols = _find_number(file, COLS_NAMES)
+    if rows is None or cols is None:
         return None
-    return int(rows[0].read().item()), int(cols[0].read().item())
+    return int(rows), int(cols)
+
+
+def _find_number(file: ArrayFile, names: tuple[str, ...]) -> float | None:
+    """Return the first of these, in any case, that the file has as a single number."""
+    scalars = {v.name.lower(): v for v in file.variables if math.prod(v.shape) == 1}
+    found = [scalars[name] for name in names if name in scalars]
+    return float(found[0].read().item()) if found else None
 
 
 def _fits(variable: Variable, size: tuple[int, int] | None) -> bool:

@@ -53,4 +53,5 @@ class CubeFile:
     fwhm: Float[np.ndarray, " bands"] | None = None  # nm
     good_bands: Bool[np.ndarray, " bands"] | None = None
     nodata: float | None = None
+    scale: float | None = None  # reflectance is the values divided by it
     georeference: Georeference | None = None

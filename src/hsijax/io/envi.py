@@ -16,11 +16,23 @@ from hsijax.io.envi_header import (
     parse_georeference,
     parse_good_bands,
     parse_nodata,
+    parse_scale,
     parse_wavelengths,
     read_header,
 )
 
-DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".bin", ".IMG")
+DATA_SUFFIXES = (
+    "",
+    ".img",
+    ".dat",
+    ".raw",
+    ".bsq",
+    ".bil",
+    ".bip",
+    ".bin",
+    ".IMG",
+    ".sli",
+)
 
 
 def open_envi(path: Path) -> ArrayFile:
@@ -40,8 +52,8 @@ def open_envi(path: Path) -> ArrayFile:
     kind = str(header.get("file type", "")).lower()
     if "spectral library" in kind:
         raise HsijaxError(f"{header_path} describes a spectral library, not a cube")
-    data_path = path if path != header_path else _find_data(header_path)
-    pixels = _map_pixels(data_path, header_path, header)
+    data_path = path if path != header_path else find_data(header_path)
+    pixels = map_pixels(data_path, header_path, header)
     variable = Variable("", pixels.shape, pixels.dtype, lambda *window: pixels[window])
     if pixels.shape[2] == 1:
         return ArrayFile(
@@ -54,6 +66,7 @@ def open_envi(path: Path) -> ArrayFile:
         fwhm=fwhm,
         good_bands=parse_good_bands(header, header_path),
         nodata=parse_nodata(header, header_path),
+        scale=parse_scale(header, header_path),
         georeference=parse_georeference(header, header_path),
     )
     return ArrayFile(data_path, (variable,), cube=cube)
@@ -68,7 +81,12 @@ def find_header(path: Path) -> Path | None:
     return next((header for header in beside if header.is_file()), None)
 
 
-def _find_data(header_path: Path) -> Path:
+def find_data(header_path: Path) -> Path:
+    """Return the data file of an ENVI header.
+
+    Raises:
+        HsijaxError: there is none of a known suffix; the message lists those.
+    """
     tried = [header_path.with_suffix(suffix) for suffix in DATA_SUFFIXES]
     for path in tried:
         if path.is_file():
@@ -78,8 +96,12 @@ def _find_data(header_path: Path) -> Path:
     )
 
 
-def _map_pixels(path: Path, header_path: Path, header: Header) -> np.ndarray:
-    """Map the data file as `[rows cols bands]`, whatever its order on disk."""
+def map_pixels(path: Path, header_path: Path, header: Header) -> np.ndarray:
+    """Map the data file as `[rows cols bands]`, whatever its order on disk.
+
+    Raises:
+        HsijaxError: it cannot be read, or is shorter than its header says.
+    """
     dtype = np.dtype("<" + DTYPES[int(header["data type"])])
     if header.get("byte order", "0") == "1":
         dtype = dtype.newbyteorder(">")

@@ -65,8 +65,11 @@ def write_envi_layers(
     layers: Float[np.ndarray, "rows cols layers"],
     names: Sequence[str],
     georeference: Georeference | None = None,
+    description: str = "",
 ) -> None:
-    """Write layers such as the confidence in float32, with their names.
+    """Write layers such as the confidence in float32, with their names; NaN is no data.
+
+    `description` is what the file says of itself.
 
     Raises:
         HsijaxError: the disk is full.
@@ -75,6 +78,9 @@ def write_envi_layers(
 
     def save(header: str, metadata: dict[str, Any]) -> None:
         metadata["band names"] = [_plain(name) for name in names]
+        metadata["data ignore value"] = "nan"
+        if description:
+            metadata["description"] = _plain(description, "{}", "()")
         envi.save_image(
             header,
             layers,
@@ -182,13 +188,13 @@ def _esri_wkt(crs: str) -> str | None:
         return given
 
 
-def _plain(name: str) -> str:
+def _plain(name: str, marks: str = ",{}=", instead: str = "-()-") -> str:
     """Take out what would end a list in an ENVI header, or cannot be encoded there.
 
     >>> _plain("Corn, no till {2020}")
     'Corn- no till (2020)'
     """
-    name = name.translate(str.maketrans(",{}=", "-()-"))
+    name = name.translate(str.maketrans(marks, instead))
     name = "".join(letter for letter in name if letter.isprintable())
     # SPy opens the header in the encoding of the locale.
     encoding = locale.getpreferredencoding(False)

@@ -188,13 +188,23 @@ def parse_good_bands(header: Header, path: Path) -> Bool[np.ndarray, " bands"] |
 
 def parse_nodata(header: Header, path: Path) -> float | None:
     """Return the data ignore value."""
-    text = header.get("data ignore value")
+    return _parse_number(header, "data ignore value", path)
+
+
+def parse_scale(header: Header, path: Path) -> float | None:
+    """Return the number that the values are to be divided by to be reflectance."""
+    scale = _parse_number(header, "reflectance scale factor", path)
+    return scale if scale and scale > 0 else None
+
+
+def _parse_number(header: Header, field: str, path: Path) -> float | None:
+    text = header.get(field)
     if text is None:
         return None
     try:
         return float(text[0] if isinstance(text, list) else text)
     except ValueError:
-        log.warning("%s: data ignore value '%s' is no number", path, text)
+        log.warning("%s: %s '%s' is no number", path, field, text)
         return None
 
 

@@ -1,5 +1,7 @@
 """GeoTIFFs that a GIS opens with the right place, colours and class names."""
 
+import importlib.util
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,16 @@ ATTRIBUTES = (
     ("Green", 0, 7),
     ("Blue", 0, 8),
 )
+
+
+def can_write_geotiff() -> bool:
+    """Whether rasterio is installed; says how to get it where it is not."""
+    if importlib.util.find_spec("rasterio") is not None:
+        return True
+    logging.getLogger("hsijax").info(
+        "maps are written as ENVI files; GeoTIFF needs: pip install 'hsijax[geo]'"
+    )
+    return False
 
 
 def write_class_geotiff(
@@ -70,8 +82,11 @@ def write_float_geotiff(
     layers: Float[np.ndarray, "rows cols layers"],
     names: Sequence[str],
     georeference: Georeference,
+    description: str = "",
 ) -> None:
     """Write layers such as the confidence in float32, NaN as no data.
+
+    `description` is what the file says of itself.
 
     Raises:
         HsijaxError: rasterio is missing, the coordinate system is unknown to it, or
@@ -81,6 +96,8 @@ def write_float_geotiff(
     def fill(dataset: Any) -> None:
         dataset.write(np.moveaxis(layers, 2, 0).astype(np.float32))
         dataset.descriptions = tuple(_printable(name) for name in names)
+        if description:
+            dataset.update_tags(TIFFTAG_IMAGEDESCRIPTION=_printable(description))
 
     profile = {"dtype": "float32", "count": len(names), "nodata": np.nan}
     # The third predictor makes the bytes of floating-point numbers compress well.

@@ -43,7 +43,7 @@ def open_mat(path: Path) -> ArrayFile:
         listing = scipy.io.whosmat(path)
         stored = dict(_stored_dtypes(path))
     except Exception as error:  # SciPy's parser fails in many ways on damaged bytes
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     return ArrayFile(
         path,
         tuple(
@@ -65,12 +65,13 @@ def _make_reader(path: Path, name: str):
         try:
             return scipy.io.loadmat(path, variable_names=[name])[name]
         except Exception as error:  # as above
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
     return lambda *window: load()[window]
 
 
-def _damaged(path: Path, error: Exception) -> HsijaxError:
+def damaged(path: Path, error: Exception) -> HsijaxError:
+    """Say that a file cannot be read, with the reason that its parser gave."""
     detail = f"{error}".strip().splitlines()
     return HsijaxError(
         f"{path} ({path.stat().st_size:,} bytes) is damaged, cut short or no MATLAB "
@@ -95,7 +96,7 @@ def _list_hdf5(path: Path) -> Iterator[Variable]:
                     reader = functools.partial(_read_hdf5, path, name)
                     yield Variable(name, item.shape[::-1], item.dtype, reader)
     except OSError as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def _read_hdf5(path: Path, name: str, *window: slice) -> np.ndarray:
@@ -105,7 +106,7 @@ def _read_hdf5(path: Path, name: str, *window: slice) -> np.ndarray:
             assert isinstance(dataset, h5py.Dataset)
             return dataset[(..., *reversed(window))].T
     except OSError as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def _stored_dtypes(path: Path) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from hsijax.reports.panels import STAMP, plain_style, save_figure, shorten
+from hsijax.reports.drawing import (
+    GRID,
+    LINE,
+    STAMP,
+    plain_style,
+    save_figure,
+    shorten,
+)
 from hsijax.reports.tables import SELECTED_ON_TEST
 from hsijax.scenes.scene import LandClass
 
@@ -19,7 +26,6 @@ History = Sequence[Mapping[str, float | int | None]]
 
 DPI = 150
 CELL = 0.36  # inches, of a confusion matrix
-LINE = "#1f5fa8"
 PADDED = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
 
 
@@ -66,7 +72,7 @@ def save_training_figure(
                 band = {"color": LINE, "alpha": 0.2, "linewidth": 0}
                 axes.fill_between(epochs, lowest, highest, label="range", **band)
             axes.set_ylabel(name)
-            axes.grid(color="#e5e8eb")
+            axes.grid(color=GRID)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         _write_heading(figure, all_axes[0, 0], title, selected_on_test)

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
 from hsijax.io.atomic import write_atomically
 from hsijax.io.class_table import colour_table, pack_class_map
-from hsijax.reports.panels import ColourBar, Legend, Panel, save_panels
+from hsijax.reports.colour_scales import read_ramp, shade
+from hsijax.reports.page import ColourBar, Legend, Panel
+from hsijax.reports.panels import save_panels
 from hsijax.reports.tables import SELECTED_ON_TEST
 from hsijax.scenes.scene import LandClass
 
@@ -136,22 +137,11 @@ def save_confidence_png(
     Raises:
         HsijaxError: the disk is full.
     """
-    steps = np.linspace(0, 1, 256)
-    colours = (matplotlib.colormaps["viridis"](steps)[:, :3] * 255).round()
-    colours = colours.astype(np.uint8)
-    panel = Panel("Largest class probability", _shade(confidence, colours))
+    colours = read_ramp("viridis")
+    panel = Panel("Largest class probability", shade(confidence, colours))
     bar = ColourBar(colours, "0", "1")
     stamp = SELECTED_ON_TEST if selected_on_test else ""
     save_panels(path, [panel], [bar], heading=title, stamp=stamp)
-
-
-def _shade(
-    values: Float[np.ndarray, "rows cols"], colours: UInt8[np.ndarray, "steps 3"]
-) -> UInt8[np.ndarray, "rows cols 3"]:
-    """Look up the colour of each value in 0 to 1; white where it is NaN."""
-    steps = len(colours) - 1
-    places = np.nan_to_num(np.clip(values, 0, 1) * steps).round().astype(int)
-    return np.where(np.isnan(values)[..., np.newaxis], np.uint8(255), colours[places])
 
 
 def _error_legend(errors: UInt8[np.ndarray, "rows cols"]) -> Legend:

@@ -6,8 +6,16 @@ everywhere, and figures that were selected on the test pixels say so.
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from hsijax.reports.markup import (
+    escape_latex,
+    escape_markdown,
+    latex_cell,
+    markdown_table,
+    one_line,
+)
 
 Metrics = Mapping[str, Any]
 
@@ -32,13 +40,13 @@ def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
     ]
     split = metrics["split"]
     rows += [
-        (name, _format_share(split["leakage"][key])) for key, name in LEAKAGES.items()
+        (name, format_share(split["leakage"][key])) for key, name in LEAKAGES.items()
     ]
     rows += [
         ("split", str(split["method"])),
         (
             "training / test pixels",
-            f"{_format_count(split['n_train'])} / {_format_count(split['n_test'])}",
+            f"{format_count(split['n_train'])} / {format_count(split['n_test'])}",
         ),
         ("parameters", f"{metrics['parameters']:,}"),
         *_evaluation_rows(metrics),
@@ -63,8 +71,8 @@ def class_rows(metrics: Metrics) -> list[tuple[str, ...]]:
         (
             str(row["id"]),
             row["name"],
-            _format_count(row["n_train"]),
-            _format_count(row["n_test"]),
+            format_count(row["n_train"]),
+            format_count(row["n_test"]),
             format_accuracy(row, runs=_runs(metrics)),
         )
         for row in metrics["per_class"]
@@ -78,7 +86,7 @@ def confusion_lines(metrics: Metrics) -> list[str]:
     """
     ids = [str(row["id"]) for row in metrics["per_class"]]
     rows = [
-        [f"{row['id']} {_one_line(row['name'])}", *(str(count) for count in counts)]
+        [f"{row['id']} {one_line(row['name'])}", *(str(count) for count in counts)]
         for row, counts in zip(metrics["per_class"], metrics["confusion"], strict=True)
     ]
     rows = [["truth \\ predicted", *ids], *rows]
@@ -136,9 +144,9 @@ def to_csv(metrics: Metrics) -> str:
 
 def to_markdown(metrics: Metrics) -> str:
     """Return two tables, the summary and the classes, and the notes."""
-    summary = _markdown_table(("", ""), summary_rows(metrics), "lr")
-    by_class = _markdown_table(CLASS_HEADER, class_rows(metrics), "rlrrr")
-    text = "\n\n".join(_escape_markdown(line) for line in notes(metrics))
+    summary = markdown_table(("", ""), summary_rows(metrics), "lr")
+    by_class = markdown_table(CLASS_HEADER, class_rows(metrics), "rlrrr")
+    text = "\n\n".join(escape_markdown(line) for line in notes(metrics))
     return f"{summary}\n{by_class}\n{text}\n"
 
 
@@ -152,14 +160,14 @@ def to_latex(metrics: Metrics) -> str:
         r"\midrule",
     ]
     for row in class_rows(metrics):
-        lines.append(" & ".join(_latex_cell(cell) for cell in row) + r" \\")
+        lines.append(" & ".join(latex_cell(cell) for cell in row) + r" \\")
     lines.append(r"\midrule")
     for name, value in summary_rows(metrics):
         name = r"$\kappa$ (\%)" if name == "kappa (%)" else escape_latex(name)
-        lines.append(rf"\multicolumn{{4}}{{l}}{{{name}}} & {_latex_cell(value)} \\")
+        lines.append(rf"\multicolumn{{4}}{{l}}{{{name}}} & {latex_cell(value)} \\")
     lines.append(r"\midrule")
     for note in notes(metrics):
-        lines.append(rf"\multicolumn{{5}}{{l}}{{{_latex_cell(note)}}} \\")
+        lines.append(rf"\multicolumn{{5}}{{l}}{{{latex_cell(note)}}} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -179,61 +187,14 @@ def format_accuracy(figures: Mapping[str, Any], *, runs: int) -> str:
     return f"{mean:.2f} ± {std:.2f}"
 
 
-def escape_latex(text: str) -> str:
-    r"""Make a text stand in LaTeX as it is.
-
-    >>> escape_latex("Grass & trees_50%")
-    'Grass \\& trees\\_50\\%'
-    """
-    special = {letter: f"\\{letter}" for letter in "&%$#_{}"}
-    special |= {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        '"': "''",  # the default font encoding has no straight quotation mark
-    }
-    return _one_line(text).translate(str.maketrans(special))
-
-
-def _latex_cell(cell: str) -> str:
-    return escape_latex(cell).replace("±", r"$\pm$")
-
-
-def _escape_markdown(text: str) -> str:
-    r"""Make a text stand in a Markdown table as it is, HTML too.
-
-    >>> _escape_markdown("a|b <i>_x_")
-    'a\\|b &lt;i&gt;\\_x\\_'
-    """
-    text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;")
-    text = text.replace(">", "&gt;")
-    special = {letter: f"\\{letter}" for letter in "\\|`*_[]"}
-    return text.translate(str.maketrans(special))
-
-
-def _markdown_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str
-) -> str:
-    rules = {"l": ":--", "r": "--:"}
-    cells = [header, [rules[side] for side in alignment]]
-    cells += [[_escape_markdown(cell) for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
-
-
-def _format_share(share: float | int | None) -> str:
+def format_share(share: float | int | None) -> str:
+    """Return a share of 1 in percent."""
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def _format_count(count: float | int) -> str:
+def format_count(count: float | int) -> str:
     """Counts that differ between runs come as means."""
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _runs(metrics: Metrics) -> int:

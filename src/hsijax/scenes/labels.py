@@ -35,16 +35,26 @@ def load_ground_truth(
         HsijaxError: there is no such file, or it holds no valid ground truth.
         GroundTruthSizeError: it does not cover the cube pixel by pixel.
     """
-    path, key = Path(file_and_key), None
-    if not path.exists() and ":" in file_and_key:
-        text, key = file_and_key.rsplit(":", 1)
-        path = Path(text)
+    path, key = split_key(file_and_key)
     file = open_file(path)
     size = cube_shape[:2] if cube_shape else None
     raster = read_classes(file, choose_ground_truth(file, key, size))
     if cube_shape:
         check_ground_truth_size(raster.values.shape, cube_shape, path)
     return raster
+
+
+def split_key(file_and_key: str) -> tuple[Path, str | None]:
+    """Take FILE:KEY apart; a colon may also be part of a file's name.
+
+    >>> split_key("end4.mat:A")[1], split_key("end4.mat")[1]
+    ('A', None)
+    """
+    path = Path(file_and_key)
+    if path.exists() or ":" not in file_and_key:
+        return path, None
+    text, key = file_and_key.rsplit(":", 1)
+    return Path(text), key
 
 
 def read_classes(file: ArrayFile, variable: Variable) -> GroundTruth:

@@ -21,6 +21,7 @@ from hsijax.scenes.labels import (
     read_classes,
 )
 from hsijax.scenes.scene import Scene, SourceFile
+from hsijax.scenes.simulated import simulate
 
 log = logging.getLogger("hsijax")
 
@@ -86,6 +87,9 @@ def _load_sheet(
     ground_truth: str | None,
     progress: Progress,
 ) -> Scene:
+    if sheet.simulated:
+        scene = simulate(sheet, data_dir, progress).scene()
+        return scene if not ground_truth else _with_file(scene, ground_truth)
     path = locate(sheet, _file_of(sheet, "cube"), data_dir, progress)
     file = open_file(path)
     chosen = choose_cube(file, cube_key or _known_key(file, sheet, "cube"), sheet.shape)
@@ -96,12 +100,11 @@ def _load_sheet(
             f"{format_shape(sheet.shape)}: another version of the scene?"
         )
     scene = _make_scene(sheet.name, file, chosen)
-    about = (f"source: {sheet.source}", f"licence: {sheet.licence}")
-    scene = replace(scene, notes=scene.notes + sheet.notes + about)
+    scene = replace(scene, notes=scene.notes + sheet.about)
     if scene.wavelengths is None and sheet.wavelengths:
         scene = replace(scene, wavelengths=np.array(sheet.wavelengths))
     if ground_truth:
-        return _with_ground_truth(scene, load_ground_truth(ground_truth, scene.shape))
+        return _with_file(scene, ground_truth)
     if sheet.task != "classification":
         return scene
     path = locate(sheet, _file_of(sheet, "ground_truth"), data_dir, progress)
@@ -143,7 +146,7 @@ def _load_path(path: Path, cube_key: str | None, ground_truth: str | None) -> Sc
         ) from error
     scene = _make_scene(path.stem, file, chosen)
     if ground_truth:
-        return _with_ground_truth(scene, load_ground_truth(ground_truth, scene.shape))
+        return _with_file(scene, ground_truth)
     variable, notes = find_ground_truth(file, chosen)
     scene = replace(scene, notes=scene.notes + notes + _axis_notes(scene.shape))
     if variable is None:
@@ -175,9 +178,14 @@ def _make_scene(name: str, file: ArrayFile, chosen: ChosenCube) -> Scene:
         wavelengths=content.wavelengths,
         fwhm=content.fwhm,
         nodata=content.nodata,
+        scale=content.scale,
         georeference=content.georeference,
         notes=(chosen.note,) if chosen.note else (),
     )
+
+
+def _with_file(scene: Scene, file_and_key: str) -> Scene:
+    return _with_ground_truth(scene, load_ground_truth(file_and_key, scene.shape))
 
 
 def _with_ground_truth(scene: Scene, raster: GroundTruth) -> Scene:

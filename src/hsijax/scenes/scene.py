@@ -62,6 +62,7 @@ class Scene:
     wavelengths: Float[np.ndarray, " bands"] | None = None  # nm
     fwhm: Float[np.ndarray, " bands"] | None = None  # nm
     nodata: float | None = None
+    scale: float | None = None  # reflectance is the values divided by it
     ground_truth: Int[np.ndarray, "rows cols"] | None = None
     ground_truth_source: SourceFile | None = None
     classes: tuple[LandClass, ...] = ()
@@ -145,11 +146,13 @@ class Scene:
         return np.concatenate([self.is_valid(block) for _, block in self.blocks()])
 
     def load(
-        self,
+        self, *, drop_broken: bool = False
     ) -> tuple[Float[np.ndarray, "rows cols bands"], Bool[np.ndarray, "rows cols"]]:
         """Read the good bands as float32, not rescaled, and which pixels are valid.
 
-        Pixels without data are 0 in all bands.
+        Pixels without data are 0 in all bands. With `drop_broken` so are, with a
+        warning, those that hold NaN, infinite numbers or the no-data value in some of
+        them.
 
         Raises:
             HsijaxError: a valid pixel holds NaN or an infinite number.
@@ -158,7 +161,7 @@ class Scene:
         values = np.empty((rows, cols, int(self.good_bands.sum())), dtype=np.float32)
         valid = np.empty((rows, cols), dtype=bool)
         broken = np.zeros((rows, cols), dtype=bool)
-        partial = 0
+        partial = np.zeros((rows, cols), dtype=bool)
         for window, block in self.blocks():
             valid[window] = self.is_valid(block)
             with np.errstate(over="ignore"):  # a value too large for float32 is inf
@@ -168,19 +171,31 @@ class Scene:
                 broken[window] = ~np.isfinite(values[window]).all(axis=2)
             # Zero is an ordinary value where it is not the whole spectrum.
             if self.nodata:
-                holes = (block == self.nodata).any(axis=2) & valid[window]
-                partial += np.count_nonzero(holes)
-        if broken.any():
+                partial[window] = (block == self.nodata).any(axis=2) & valid[window]
+        if drop_broken:
+            self._drop(values, valid, broken | partial)
+        elif broken.any():
             raise HsijaxError(self._describe_broken(values, broken))
-        if partial:
+        elif partial.any():
             log.warning(
                 "%s: %d pixels hold the no-data value %g in some bands only; they are "
                 "used as they are",
                 self.source.path,
-                partial,
+                np.count_nonzero(partial),
                 self.nodata,
             )
         return values, valid
+
+    def _drop(self, values: np.ndarray, valid: np.ndarray, broken: np.ndarray) -> None:
+        if broken.any():
+            log.warning(
+                "%s: %d pixels hold NaN, infinite or no-data values in some bands; "
+                "they are left out",
+                self.source.path,
+                np.count_nonzero(broken),
+            )
+        values[broken] = 0
+        valid[broken] = False
 
     def _describe_broken(self, values: np.ndarray, broken: np.ndarray) -> str:
         row, col = np.argwhere(broken)[0]

@@ -20,11 +20,12 @@ PyTree = Any
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is learned from: the padded cube on the device, pixels and labels."""
+    """What is learned from: the padded cube on the device, pixels and their answers."""
 
     padded: Float[Array, "padded_rows padded_cols channels"]
     pixels: Int[np.ndarray, "pixels 2"]
-    labels: Int[np.ndarray, " pixels"]
+    # Labels, or abundances.
+    targets: Int[np.ndarray, " pixels"] | Float[np.ndarray, "pixels endmembers"]
 
 
 class Epoch(NamedTuple):
@@ -34,7 +35,7 @@ class Epoch(NamedTuple):
     epoch: int  # from 1
     loss: float
     lr: float  # of the epoch's last step
-    score: float | None  # overall accuracy on validation pixels, share of 1
+    score: float | None  # on validation pixels; overall accuracy, or minus the RMSE
     seconds: float  # since the run's start, resumed parts added up
 
 
@@ -58,6 +59,10 @@ class Loop:
     score: Callable[[PyTree], float] | None = None  # of each epoch's parameters
     keep_best: bool = False  # the epoch of the best score counts, else the last
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    # Against a loss that is no longer finite.
+    remedy: str = (
+        "a smaller --lr, or an ODE solver with more --steps or a larger --rtol"
+    )
 
 
 def steps_per_epoch(pixels: int, batch: int) -> int:
@@ -96,7 +101,7 @@ def train_run(
         HsijaxError: the loss is no longer finite.
     """
     best = jax.tree.map(np.array, state.params) if loop.keep_best else {}
-    progress = {"epoch": 0, "seconds": 0.0, "best_score": -1.0, "best_epoch": 0}
+    progress = {"epoch": 0, "seconds": 0.0, "best_score": 0.0, "best_epoch": 0}
     if checkpoint.exists():
         state, best = load_checkpoint(checkpoint, (state, best))
         progress = read_metadata(checkpoint)
@@ -109,19 +114,21 @@ def train_run(
         losses = []
         order = batches(len(data.pixels), loop.batch, (seed, run, epoch))
         for number, chosen in enumerate(order, start=epoch * steps):
-            pixels, labels = data.pixels[chosen], data.labels[chosen]
+            pixels, targets = data.pixels[chosen], data.targets[chosen]
             state, loss = loop.train_step(
-                state, data.padded, pixels, labels, key, np.int32(number)
+                state, data.padded, pixels, targets, key, np.int32(number)
             )
             losses.append(loss)
         mean_loss = float(np.mean(jax.device_get(losses)))
         if not math.isfinite(mean_loss):
             raise HsijaxError(
-                f"the loss is {mean_loss} in epoch {epoch + 1} of run {run}: try a "
-                "smaller --lr, or an ODE solver with more --steps or a larger --rtol"
+                f"the loss is {mean_loss} in epoch {epoch + 1} of run {run}: try "
+                f"{loop.remedy}"
             )
         score = loop.score(state.params) if loop.score else None
-        if loop.keep_best and score is not None and score > progress["best_score"]:
+        first = progress["best_epoch"] == 0
+        better = score is not None and (first or score > progress["best_score"])
+        if loop.keep_best and better:
             # A copy: the next step consumes these buffers.
             best = jax.tree.map(np.array, state.params)
             progress |= {"best_score": score, "best_epoch": epoch + 1}

@@ -1,4 +1,4 @@
-"""One step of gradient descent on a batch of labelled pixels."""
+"""One step of gradient descent on a batch of pixels whose answers are known."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from hsijax.patches import gather_patches, random_flips_and_rotations
 
 PyTree = Any
-# loss_fn(params, patches, labels, key) -> scalar
+# loss_fn(params, patches, targets, key) -> scalar
 LossFn = Callable[..., Float[Array, ""]]
 
 
@@ -65,6 +65,23 @@ def cross_entropy(network: Network, label_smoothing: float) -> LossFn:
     return loss_fn
 
 
+def abundance_cross_entropy(network: Network) -> LossFn:
+    """Make the loss of a network of log abundances: -sum(a log p), mean of a batch.
+
+    Source:
+        Zhang et al., "Hyperspectral unmixing via deep convolutional neural networks",
+        IEEE GRSL 2018, eq. (2), with truth and prediction in the places that they have
+        in a cross-entropy. doi:10.1109/LGRS.2018.2857804
+    """
+
+    def loss_fn(params, patches, abundances, key):
+        model = nnx.merge(network.train, params)
+        log_abundances = model(patches, rngs=nnx.Rngs(dropout=key))
+        return -jnp.sum(abundances * log_abundances, axis=-1).mean()
+
+    return loss_fn
+
+
 def make_train_step(
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
@@ -74,16 +91,17 @@ def make_train_step(
     """Compile one step. The state passed in is consumed.
 
     Returns:
-        `train_step(state, padded, pixels, labels, key, number)`: patches are cut from
-        the padded cube on the device; `number` is the step's own, from which with
-        `key` all randomness of the step follows.
+        `train_step(state, padded, pixels, targets, key, number)`: patches are cut from
+        the padded cube on the device; `targets` are what `loss_fn` takes, labels or
+        abundances; `number` is the step's own, from which with `key` all randomness
+        of the step follows.
     """
 
     def train_step(
         state: TrainState,
         padded: Float[Array, "padded_rows padded_cols channels"],
         pixels: Int[Array, "batch 2"],
-        labels: Int[Array, " batch"],
+        targets: Int[Array, " batch"] | Float[Array, "batch endmembers"],
         key: PRNGKeyArray,
         number: Int[Array, ""],
     ):
@@ -92,7 +110,7 @@ def make_train_step(
         if augment:
             patches = random_flips_and_rotations(patches, flip_key)
         gradient = jax.value_and_grad(loss_fn)
-        loss, grads = gradient(state.params, patches, labels, loss_key)
+        loss, grads = gradient(state.params, patches, targets, loss_key)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         return TrainState(params, opt_state), jnp.asarray(loss)

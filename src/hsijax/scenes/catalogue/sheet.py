@@ -23,13 +23,22 @@ class SceneFile:
     file that `urls` lead to, further hashes to files of equal content.
     """
 
-    role: str  # "cube", "ground_truth", "abundances" or "endmembers"
+    role: str  # "cube", "ground_truth", "abundances", "endmembers" or "bundles"
     names: tuple[str, ...]  # seen in collections; the first is the official one
     urls: tuple[str, ...]  # mirrors, in the order in which they are tried
     key: str | None = None  # the variable's name; None where collections differ
     sha256: tuple[str, ...] = ()
     size: int | None = None  # bytes
     archive_member: str | None = None  # its name inside the mirrors that are archives
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a larger image that a scene shows: ranges of its rows and columns."""
+
+    size: tuple[int, int]  # rows and columns of the whole image
+    rows: tuple[int, int]
+    cols: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -45,9 +54,18 @@ class SceneSheet:
     licence: str = "none stated by the provider; cite the source"
     classes: tuple[LandClass, ...] = ()
     endmembers: tuple[str, ...] = ()  # in the order of the reference abundances
+    scale: float | None = None  # reflectance is the values divided by it
+    # What the abundances are of, where that is more than the cube.
+    window: Window | None = None
+    simulated: str = ""  # how, where the cube is made by us from the files
     wavelengths: tuple[float, ...] | None = None  # nm; None where none is published
     notes: tuple[str, ...] = ()
     in_samples: bool = False  # ships with the extra `samples`
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What to tell of the scene, one sentence each."""
+        return *self.notes, f"source: {self.source}", f"licence: {self.licence}"
 
     def file(self, role: str) -> SceneFile | None:
         """Return the scene's file of this role, or None where there is none."""

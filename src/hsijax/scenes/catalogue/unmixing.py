@@ -56,6 +56,7 @@ JASPER_RIDGE = SceneSheet(
         ),
     ),
     endmembers=("Tree", "Water", "Dirt", "Road"),
+    scale=5000.0,
     source=_SOURCE,
     notes=(
         "Reflectance is Y / 5000. Pixels are stored column by column.",
@@ -110,6 +111,7 @@ def _urban(
         shape=(307, 307, 162),
         files=(_URBAN_CUBE, abundances),
         endmembers=endmembers,
+        scale=1000.0,
         source=f"US Army Corps of Engineers; {_SOURCE}",
         notes=_URBAN_NOTES,
     )

@@ -1,19 +1,10 @@
-"""Settings of a run: plain data, with the published recipes as presets."""
+"""Settings of `hsijax train`, with the published recipes as presets."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from hsijax.errors import UsageError, suggest
-
-# Called as progress(stage, done, total, detail); shown by the command line.
-Progress = Callable[..., None]
-
-
-def no_progress(
-    stage: str, done: int | float, total: int | float, detail: str = ""
-) -> None:
-    """Show nothing."""
+from hsijax.config.checks import Range, check_choices, check_patch, check_ranges, option
+from hsijax.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -87,30 +78,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check each value that has a range of its own."""
-        for name, low, high in RANGES:
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} must be between {low:g} and {high:g}, "
-                    f"not {value:g}"
-                )
-        for name, choices in CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                option = name.replace("_", "-")
-                raise UsageError(
-                    f"--{option} cannot be '{value}'{suggest(str(value), choices)}"
-                )
+        check_ranges(self, RANGES)
+        check_choices(self, CHOICES)
         for method, needs in NEEDS.items():
             if self.split == method and getattr(self, needs) is None:
-                raise UsageError(f"--split {method} needs --{needs.replace('_', '-')}")
+                raise UsageError(f"--split {method} needs {option(needs)}")
         if not 0 < self.frac < 1:
             raise UsageError(f"--frac must lie between 0 and 1, not {self.frac:g}")
-        if self.patch % 2 == 0:
-            raise UsageError(
-                f"--patch must be odd so that a patch has a centre, not {self.patch}; "
-                f"try {self.patch - 1} or {self.patch + 1}"
-            )
+        check_patch(self.patch)
         if self.select == "validation" and not (
             self.val_frac or self.split in ("file",)
         ):
@@ -127,7 +102,7 @@ class TrainConfig:
         return OdeSolver(**{name: getattr(self, name) for name in names})
 
 
-RANGES: list[tuple[str, float, float]] = [
+RANGES: list[Range] = [
     ("val_frac", 0.0, 0.9),
     ("count", 1, 10**9),
     ("block_side", 1, 10**6),

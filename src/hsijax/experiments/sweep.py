@@ -1,0 +1,121 @@
+"""How an unmixing depends on one setting: a run for each value, a table, a figure."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hsijax.config import Progress, UnmixConfig, no_progress
+from hsijax.errors import HsijaxError, UsageError, lookup
+from hsijax.experiments.repeat import ensure_unmixing
+from hsijax.io.atomic import write_text
+from hsijax.reports.sweep_figure import save_sweep_figure
+
+# The values of Fig. 2 of Zhang et al., GRSL 2018, and how the axis is labelled.
+SWEEPS: dict[str, tuple[tuple[float, ...], str, bool]] = {
+    "patch": ((1, 3, 9, 15, 21), "side of the patch (pixels)", False),
+    "lr": ((1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2), "learning rate", True),
+}
+HEADER = ("value", "split", "sum_rmse", "std", "rms_aad", "seconds")
+
+
+def sweep_unmixing(
+    config: UnmixConfig,
+    over: str,
+    values: Sequence[float] | None,
+    folder: Path,
+    progress: Progress = no_progress,
+) -> tuple[dict[str, Any], list[Path]]:
+    """Unmix with each value of a setting; values that are done are not done again.
+
+    Returns:
+        What stands in `sweep.json`, and the files.
+
+    Raises:
+        UsageError: there is no such sweep, or a value is not one of the setting's.
+        HsijaxError: the scene has no reference abundances to measure with.
+    """
+    usual, label, log_x = lookup(SWEEPS, over, "sweep")
+    whole = over == "patch"
+    chosen = [int(v) if whole else float(v) for v in values or usual]
+    if whole and any(v != int(v) for v in values or ()):
+        raise UsageError(f"--values of {over} are whole numbers")
+    configs = [replace(config, **{over: value}) for value in chosen]
+    rows = []
+    for value, one in zip(chosen, configs, strict=True):
+        progress(f"sweep over {over}", len(rows), len(chosen), f"{over} {value:g}")
+        metrics = ensure_unmixing(folder / f"{over}-{value:g}", one, progress)
+        if not metrics["splits"]:
+            raise HsijaxError(
+                f"{metrics['scene']} has no reference abundances to measure with: give "
+                "--ground-truth"
+            )
+        rows.append({"value": value, "splits": metrics["splits"]})
+    summary = {
+        "over": over,
+        "scene": config.scene,
+        "model": config.model,
+        "preset": config.preset,
+        "runs": config.runs,
+        "simulated": metrics["simulated"],
+        "rows": [_summarise(row) for row in rows],
+    }
+    files = [folder / name for name in ("sweep.json", "sweep.csv", "sweep.png")]
+    write_text(files[0], json.dumps(summary, indent=2) + "\n")
+    write_text(files[1], to_csv(summary))
+    series = {
+        method: (
+            [row["splits"][method]["sum_rmse"] for row in summary["rows"]],
+            [row["splits"][method]["std"] for row in summary["rows"]],
+        )
+        for method in summary["rows"][0]["splits"]
+    }
+    save_sweep_figure(
+        files[2],
+        chosen,
+        series,
+        xlabel=label,
+        ylabel="sum of the endmembers' RMSE",
+        title=f"{metrics['scene']}: {config.model}, {metrics['simulated']}".strip(", "),
+        log_x=log_x,
+    )
+    return summary, files
+
+
+def table_rows(summary: dict[str, Any]) -> list[list[str]]:
+    """Return the sweep as text, one row a value and split, under `HEADER`."""
+    rows = []
+    for row in summary["rows"]:
+        for method, found in row["splits"].items():
+            std = "" if found["std"] is None else f"{found['std']:.4f}"
+            figures = [f"{found['sum_rmse']:.4f}", std, f"{found['rms_aad']:.4f}"]
+            rows.append(
+                [f"{row['value']:g}", method, *figures, f"{found['seconds']:.1f}"]
+            )
+    return rows
+
+
+def to_csv(summary: dict[str, Any]) -> str:
+    """Write the sweep as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows(table_rows(summary))
+    return text.getvalue()
+
+
+def _summarise(row: dict[str, Any]) -> dict[str, Any]:
+    splits = {
+        method: {
+            "sum_rmse": column["mean"]["sum"],
+            "std": column["std"]["sum"] if column["std"] else None,
+            "rms_aad": column["mean"]["rms_aad"],
+            "seconds": column["seconds"]["train"],
+            "values": [run["sum"] for run in column["values"]],
+        }
+        for method, column in row["splits"].items()
+    }
+    return {"value": row["value"], "splits": splits}

@@ -1,0 +1,132 @@
+"""The figures and map files of an unmixing run."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from hsijax.experiments.unmix_task import UnmixTask
+from hsijax.io.spectral_library import write_library_csv
+from hsijax.reports.abundance_maps import (
+    save_abundance_figure,
+    save_residual_figure,
+    write_abundance_arrays,
+    write_abundance_layers,
+)
+from hsijax.reports.figures import save_training_figure
+from hsijax.reports.spectra import save_spectra_figure
+from hsijax.runs import Run
+from hsijax.unmixing.estimate import Estimate
+
+
+def write_outputs(run: Run, task: UnmixTask, whole: Estimate) -> list[Path]:
+    """Draw and write all that can be shown of the whole scene.
+
+    Returns:
+        The files, the abundance maps first.
+    """
+    data, reference = task.data, task.reference
+    title = f"{data.scene.name}: {task.config.model}"
+    stamp = _stamp(task)
+    caption = "training pixels included" if task.learns_from_reference else ""
+    maps = _to_raster(whole.abundances, data.valid)
+    comparable = reference is not None and whole.names == reference.names
+    figures = [run.figures / "abundances.png"]
+    save_abundance_figure(
+        figures[0],
+        maps,
+        whole.names,
+        reference=reference.abundances if reference and comparable else None,
+        valid=data.valid,
+        title=title,
+        caption=caption,
+        stamp=stamp,
+    )
+    if whole.endmembers is not None:
+        figures.append(run.figures / "endmembers.png")
+        known = reference.endmembers if reference and comparable else None
+        save_spectra_figure(
+            figures[-1],
+            whole.endmembers,
+            title=f"{data.scene.name}: endmembers",
+            reference=None if known is whole.endmembers else known,
+        )
+        write_library_csv(run.folder / "endmembers.csv", whole.endmembers)
+    if whole.rmse is not None and whole.angle is not None:
+        figures.append(run.figures / "residuals.png")
+        save_residual_figure(
+            figures[-1],
+            _to_raster(whole.rmse, data.valid),
+            _to_raster(whole.angle, data.valid),
+            valid=data.valid,
+            title=f"{title}, residuals",
+            stamp=stamp,
+        )
+    history = run.read_history()
+    if history:
+        figures.append(run.figures / "training.png")
+        save_training_figure(figures[-1], history, title=title)
+    return [*_write_layers(run, task, whole, maps), *figures]
+
+
+def _stamp(task: UnmixTask) -> str:
+    """Say what no figure and no raster may hide."""
+    parts = ["simulated scene"] if task.data.simulated else []
+    if task.config.learns and not task.learns_from_reference:
+        parts.append("trained on simulated mixtures")
+    return ", ".join(parts)
+
+
+def _write_layers(
+    run: Run,
+    task: UnmixTask,
+    whole: Estimate,
+    maps: Float[np.ndarray, "rows cols materials"],
+) -> list[Path]:
+    """Write the rasters that a GIS or a script takes up, and one file of arrays."""
+    valid = task.data.valid
+    place = task.data.scene.georeference
+    rasters = {"abundances": dict(zip(whole.names, _bands(maps), strict=True))}
+    if whole.deviations is not None:
+        bands = _bands(_to_raster(whole.deviations, valid))
+        names = (f"{name}, standard deviation" for name in whole.names)
+        rasters["uncertainty"] = dict(zip(names, bands, strict=True))
+    residuals = {
+        "RMSE": whole.rmse,
+        "spectral angle, radians": whole.angle,
+        "KKT violation": whole.kkt,
+        "shade": whole.shade,
+    }
+    rasters["residuals"] = {
+        name: _to_raster(values, valid)
+        for name, values in residuals.items()
+        if values is not None
+    }
+    if whole.models is not None:
+        bands = _bands(_to_raster(whole.models.astype(np.float64), valid))
+        rasters["models"] = {f"spectrum {n}": band for n, band in enumerate(bands, 1)}
+    files = []
+    description = f"{task.data.scene.name}, {task.config.model}"
+    if _stamp(task):
+        description += f" ({_stamp(task)})"
+    for name, layers in rasters.items():
+        if layers:
+            files += write_abundance_layers(
+                run.maps, name, layers, place, description=f"{description}, {name}"
+            )
+    arrays = run.maps / "abundances.npz"
+    write_abundance_arrays(arrays, maps, whole.names, whole.endmembers)
+    return [*files, arrays]
+
+
+def _bands(raster: Float[np.ndarray, "rows cols bands"]) -> list[np.ndarray]:
+    return list(np.moveaxis(raster, 2, 0))
+
+
+def _to_raster(
+    values: Float[np.ndarray, "pixels ..."], valid: Bool[np.ndarray, "rows cols"]
+) -> Float[np.ndarray, "rows cols ..."]:
+    """Put the values of valid pixels where they belong; NaN elsewhere."""
+    raster = np.full((*valid.shape, *values.shape[1:]), np.nan)
+    raster[valid] = values
+    return raster

@@ -1,0 +1,45 @@
+"""What all figures share: style, colours, and how they are written."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib.style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hsijax.io.atomic import write_atomically
+
+NAME_LETTERS = 36  # longer names are cut
+INK = "#1f2328"
+FAINT = "#d0d4d9"
+GRID = "#e5e8eb"
+STAMP = "#b3261e"
+LINE = "#1f5fa8"
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw the same whatever the user's matplotlib settings are."""
+    with matplotlib.style.context("default"), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; the map is right.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        yield
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG, all at once, with nothing of this machine in it."""
+    with write_atomically(path) as temporary:
+        metadata = {"Software": None}
+        FigureCanvasAgg(figure).print_png(temporary, metadata=metadata)
+
+
+def shorten(name: str) -> str:
+    """Cut a long name, and what no font can draw.
+
+    >>> shorten("Corn-notill")
+    'Corn-notill'
+    """
+    name = "".join(letter for letter in name if letter.isprintable())
+    return name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…"

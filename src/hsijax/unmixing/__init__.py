@@ -1,0 +1,1 @@
+"""Unmixing: endmembers, abundances, and the methods that learn them."""

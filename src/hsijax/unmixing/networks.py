@@ -1,0 +1,295 @@
+"""The unmixing networks, trained on pixels whose abundances are known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from hsijax.config import UnmixConfig
+from hsijax.errors import HsijaxError
+from hsijax.models.base import count_parameters
+from hsijax.models.unmixing import AbundanceNetwork, make_unmixer
+from hsijax.patches import gather_patches, pad_cube
+from hsijax.preprocessing import (
+    Preprocessing,
+    apply,
+    fit_preprocessing,
+    from_arrays,
+    to_arrays,
+)
+from hsijax.settings import config_values, restore_config
+from hsijax.training.checkpoint import (
+    load_arrays,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
+from hsijax.training.loop import Epoch, Loop, TrainingSet, steps_per_epoch, train_run
+from hsijax.training.schedule import make_optimizer, make_schedule
+from hsijax.training.step import (
+    Network,
+    PyTree,
+    TrainState,
+    abundance_cross_entropy,
+    make_init,
+    make_train_step,
+    split_network,
+)
+from hsijax.unmixing.lesson import Lesson
+from hsijax.unmixing.normalise import normalise
+
+# Patches at once in a prediction.
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What a network is built from: settings, bands in and abundances out."""
+
+    config: UnmixConfig
+    bands: int
+    endmembers: int
+
+    def build(self, rngs: nnx.Rngs) -> AbundanceNetwork:
+        """Build the network.
+
+        Raises:
+            UsageError: too few bands, or a patch for pixel-cnn.
+        """
+        config = self.config
+        return make_unmixer(
+            config.model,
+            bands=self.bands,
+            endmembers=self.endmembers,
+            patch_side=config.patch,
+            hidden=config.hidden,
+            dropout=config.dropout,
+            output=config.output,
+            rngs=rngs,
+        )
+
+    def skeleton(self) -> AbundanceNetwork:
+        """Build the network with shapes in place of arrays."""
+        return nnx.eval_shape(lambda: self.build(nnx.Rngs(0)))
+
+    def network(self) -> Network:
+        """Return the network's code, as it trains and as it predicts."""
+        return split_network(self.skeleton(), self.skeleton())
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A network's parameters with all that its input goes through."""
+
+    blueprint: Blueprint
+    params: PyTree
+    preprocessing: Preprocessing
+    seconds: float  # that training took
+    epoch: int  # the one that `params` come from
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable values."""
+        return count_parameters(self.blueprint.skeleton())
+
+    def prepare(
+        self,
+        cube: Float[np.ndarray, "rows cols bands"],
+        valid: Bool[np.ndarray, "rows cols"],
+    ) -> Float[Array, "padded_rows padded_cols bands"]:
+        """Normalise, scale and pad a cube, and put it on the device.
+
+        Raises:
+            HsijaxError: the cube has other bands than the network was trained on.
+        """
+        if cube.shape[2] != self.blueprint.bands:
+            raise HsijaxError(
+                f"the network was trained on {self.blueprint.bands} bands, the cube "
+                f"has {cube.shape[2]}"
+            )
+        config = self.blueprint.config
+        scaled = apply(self.preprocessing, normalise(cube, config.norm), valid)
+        return jnp.asarray(pad_cube(scaled, config.patch))
+
+    def predict(
+        self,
+        cube: Float[np.ndarray, "rows cols bands"],
+        valid: Bool[np.ndarray, "rows cols"],
+        pixels: Int[np.ndarray, "pixels 2"],
+    ) -> Float[np.ndarray, "pixels endmembers"]:
+        """Return the abundances of some pixels, on the simplex."""
+        return _predict(self.blueprint, self.params, self.prepare(cube, valid), pixels)
+
+    def save(self, path: Path) -> None:
+        """Write what was learned to a safetensors file."""
+        arrays = {
+            "params": self.params,
+            "preprocessing": to_arrays(self.preprocessing),
+        }
+        described = {
+            "config": config_values(self.blueprint.config),
+            "bands": self.blueprint.bands,
+            "endmembers": self.blueprint.endmembers,
+            "seconds": self.seconds,
+            "epoch": self.epoch,
+        }
+        save_checkpoint(path, arrays, described)
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainedNetwork":
+        """Read what `save` wrote.
+
+        Raises:
+            HsijaxError: the file is damaged or from another version's network.
+        """
+        described = read_metadata(path)
+        config = restore_config(described["config"], UnmixConfig)
+        blueprint = Blueprint(config, described["bands"], described["endmembers"])
+        preprocessing = {
+            name.removeprefix("preprocessing/"): array
+            for name, array in load_arrays(path).items()
+            if name.startswith("preprocessing/")
+        }
+        template = nnx.to_pure_dict(nnx.state(blueprint.skeleton(), nnx.Param))
+        return cls(
+            blueprint,
+            load_checkpoint(path, template, prefix="params/"),
+            from_arrays(preprocessing),
+            described["seconds"],
+            described["epoch"],
+        )
+
+
+def fit_network(
+    config: UnmixConfig,
+    lesson: Lesson,
+    run: int,
+    checkpoint: Path,
+    on_epoch: Callable[[Epoch], None],
+) -> TrainedNetwork:
+    """Train pixel-cnn or cube-cnn, or go on from `checkpoint`; see `lesson.Fit`.
+
+    Raises:
+        UsageError: the network cannot have these bands or this patch.
+        HsijaxError: the loss is no longer finite.
+    """
+    blueprint = Blueprint(config, lesson.cube.shape[2], lesson.abundances.shape[2])
+    train_spectra = normalise(_at(lesson.cube, lesson.train), config.norm)
+    untrained = TrainedNetwork(
+        blueprint,
+        _first_params(blueprint, run),
+        fit_preprocessing(train_spectra, scaling=config.scaling, components=0),
+        seconds=0.0,
+        epoch=0,
+    )
+    padded = untrained.prepare(lesson.cube, lesson.valid)
+    targets = _at(lesson.abundances, lesson.train).astype(np.float32)
+    if config.targets == "binary":
+        targets = np.eye(targets.shape[1], dtype=np.float32)[targets.argmax(axis=1)]
+    data = TrainingSet(padded, lesson.train.astype(np.int32), targets)
+    reference = _at(lesson.abundances, lesson.validation)
+
+    def score(params: PyTree) -> float:
+        estimated = _predict(blueprint, params, padded, lesson.validation)
+        return -float(np.sqrt(np.mean((estimated - reference) ** 2)))
+
+    learner = _make_learner(blueprint, steps_per_epoch(len(data.pixels), config.batch))
+    loop = Loop(
+        learner.train_step,
+        learner.schedule,
+        config.epochs,
+        config.batch,
+        (config.seed, run),
+        score if len(lesson.validation) else None,
+        config.select == "validation",
+        on_epoch,
+        remedy="a smaller --lr",
+    )
+    first = TrainState(untrained.params, learner.optimizer.init(untrained.params))
+    trained = train_run(loop, first, data, checkpoint)
+    return TrainedNetwork(
+        blueprint,
+        trained.params,
+        untrained.preprocessing,
+        trained.seconds,
+        trained.epoch,
+    )
+
+
+def _at(
+    image: Float[np.ndarray, "rows cols values"], pixels: Int[np.ndarray, "pixels 2"]
+) -> Float[np.ndarray, "pixels values"]:
+    return image[pixels[:, 0], pixels[:, 1]]
+
+
+def _first_params(blueprint: Blueprint, run: int) -> PyTree:
+    """Draw the parameters that a run starts from."""
+    # The second fold keeps these draws apart from those of the steps.
+    key = jax.random.fold_in(jax.random.key(blueprint.config.seed), run)
+    return _compiled_init(blueprint)(jax.random.fold_in(key, 2**32 - 1))
+
+
+@cache
+def _compiled_init(blueprint: Blueprint) -> Callable[..., PyTree]:
+    return make_init(blueprint.build)
+
+
+class _Learner(NamedTuple):
+    """The compiled step of a network with what it follows."""
+
+    train_step: Callable[..., tuple[TrainState, Any]]
+    schedule: Callable[[int], Any]
+    optimizer: optax.GradientTransformation
+
+
+@cache
+def _make_learner(blueprint: Blueprint, steps: int) -> _Learner:
+    """Compile the step once for all runs that have as many `steps` in an epoch."""
+    config = blueprint.config
+    schedule = make_schedule(config.schedule, config.lr, config.epochs * steps)
+    optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
+    loss_fn = abundance_cross_entropy(blueprint.network())
+    step = make_train_step(loss_fn, optimizer, config.patch, config.augment)
+    return _Learner(step, schedule, optimizer)
+
+
+@cache
+def _compiled_predictor(blueprint: Blueprint) -> Callable[..., Any]:
+    """Compile `predict(params, padded, pixels)`, the abundances of a batch."""
+    network, patch_side = blueprint.network(), blueprint.config.patch
+
+    def predict(
+        params: PyTree,
+        padded: Float[Array, "padded_rows padded_cols bands"],
+        pixels: Int[Array, "batch 2"],
+    ):
+        model = nnx.merge(network.predict, params)
+        return jnp.exp(model(gather_patches(padded, pixels, patch_side)))
+
+    return jax.jit(predict)
+
+
+def _predict(
+    blueprint: Blueprint,
+    params: PyTree,
+    padded: Float[Array, "padded_rows padded_cols bands"],
+    pixels: Int[np.ndarray, "pixels 2"],
+) -> Float[np.ndarray, "pixels endmembers"]:
+    """Predict the abundances of pixels, batch by batch."""
+    predictor = _compiled_predictor(blueprint)
+    abundances = np.zeros((len(pixels), blueprint.endmembers), np.float32)
+    for start in range(0, len(pixels), BATCH):
+        part = pixels[start : start + BATCH]
+        # One shape always, so that nothing recompiles: the last batch is filled up.
+        chosen = np.resize(part, (BATCH, 2)).astype(np.int32)
+        found = np.asarray(predictor(params, padded, chosen))
+        abundances[start : start + len(part)] = found[: len(part)]
+    return abundances
