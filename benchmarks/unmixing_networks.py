@@ -7,6 +7,9 @@ interleaved rounds, so that a busy machine hurts all alike; compare ratios.
 
     python benchmarks/unmixing_networks.py [--rounds 40] [--batch 100]
 
+On one core of a busy machine (`results/unmixing_networks-cpu.json`): pixel-cnn trains
+3.1 and predicts 2.4 times as fast as Conv1d, cube-cnn 1.1 and 2.6 times as Conv3d.
+
 "batch last" is one matrix product over shifted views for each convolution, "batch
 first" is XLA's 1-D convolution over all pixels of all patches. The first is what
 pixel-cnn uses, the second what cube-cnn uses.

@@ -18,11 +18,12 @@ ROOT = Path(__file__).parent.parent
 COMMANDS = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
 # What keeps a training short; the last of two equal options counts.
 SHORT = ["--epochs", "1", "--runs", "1", "--no-map"]
+SHORT_UNMIXING = ["--epochs", "1", "--mixtures", "400"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def examples_of_help() -> list[str]:
-    order = ("doctor", "download", "info", "split", "patches", "train")
+    order = ("doctor", "download", "info", "split", "patches", "train", "unmix")
     names = [*order, *(name for name in COMMANDS if name not in order)]
     texts = (COMMANDS[name].help for name in names)
     return [line for text in texts for line in re.findall(r"\$ (hsijax .+)", text)]
@@ -50,6 +51,18 @@ def folder(shared_data, tmp_path_factory) -> Path:
         folder / "train.mat", {"train": truth * (rng.random((30, 30)) < 0.2)}
     )
     known = scipy.io.loadmat(shared_data / "salinas" / "salinas_gt.mat")["salinas_gt"]
+    crop = shared_data / "urban" / "subimage_Urban_R162.mat"
+    scipy.io.savemat(
+        folder / "urban.mat", {"im": scipy.io.loadmat(crop)["im"][:20, :20]}
+    )
+    shares = np.linspace(20, 120, 12)
+    np.savetxt(
+        folder / "library.csv",
+        np.stack([np.arange(1, 13), shares, shares[::-1]], axis=1),
+        delimiter=",",
+        header="band,soil,grass",
+        comments="",
+    )
     values = 100 * known[..., None].astype(np.int16) + np.arange(204, dtype=np.int16)
     data = folder / "data"
     data.mkdir()
@@ -73,9 +86,11 @@ def test_examples_run(folder, monkeypatch):
         arguments = shlex.split(example, comments=True)[1:]
         if arguments[0] == "train" and "--resume" not in arguments:
             arguments += SHORT if "paper" in arguments else [*SHORT, "--patch", "3"]
+        if arguments[0] == "unmix" and "--resume" not in arguments:
+            arguments += SHORT_UNMIXING
         done = CliRunner().invoke(app, arguments)
         said = f"{example}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in said
         if done.exit_code != 0:
             assert "could not be downloaded" in said, said
-            assert arguments[0] == "download", said
+            assert arguments[0] in ("download", "reproduce"), said

@@ -9,8 +9,9 @@ import pytest
 from hsijax.config import UnmixConfig
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.training.checkpoint import read_metadata
+from hsijax.unmixing.blueprint import BATCH
 from hsijax.unmixing.lesson import Lesson
-from hsijax.unmixing.networks import BATCH, TrainedNetwork, fit_network
+from hsijax.unmixing.networks import TrainedNetwork, fit_network
 from hsijax.unmixing.normalise import NORMS, normalise
 
 SIDE, BANDS, ENDMEMBERS = 16, 70, 3

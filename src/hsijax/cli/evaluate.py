@@ -27,7 +27,7 @@ def evaluate(
     $ hsijax evaluate runs/indian-pines-odenet-1
     $ hsijax evaluate runs/indian-pines-odenet-1 --json
     $ hsijax evaluate runs/indian-pines-odenet-1 --latex
-    $ hsijax evaluate runs/jasper-ridge-cube-cnn-1 --markdown
+    $ hsijax evaluate runs/urban-cube-cnn-1 --markdown
     """
     if json + csv + latex + markdown > 1:
         raise UsageError("give one of --json, --csv, --latex and --markdown")

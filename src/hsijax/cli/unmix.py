@@ -109,6 +109,10 @@ def unmix(
     dropout: Annotated[
         float | None, _option("--dropout", "In the last convolutions.", NETWORK)
     ] = None,
+    neighbours: Annotated[
+        float | None,
+        _option("--neighbours", "Weight of a patch's pixels but its centre.", NETWORK),
+    ] = None,
     output: Annotated[
         str | None, _option("--output", "sigmoid (over the sum) or softmax.", NETWORK)
     ] = None,
@@ -136,6 +140,10 @@ def unmix(
     epochs: Annotated[int | None, _option("--epochs", "Epochs.", LEARNING)] = None,
     batch: Annotated[
         int | None, _option("--batch", "Pixels in a training step.", LEARNING)
+    ] = None,
+    square: Annotated[
+        int | None,
+        _option("--square", "Side of squares of pixels that train together.", LEARNING),
     ] = None,
     lr: Annotated[
         float | None, _option("--lr", "Largest learning rate.", LEARNING)

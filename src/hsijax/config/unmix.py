@@ -48,6 +48,7 @@ class UnmixConfig:
     patch: int = 1  # pixels; odd
     hidden: int = 150  # units of the layer F10
     dropout: float = 0.0
+    neighbours: float = 1.0  # cube-cnn: weight of a patch's pixels but its centre
     output: str = "sigmoid"  # divided by their sum, or "softmax"
     targets: str = "abundances"  # or "binary": the largest one alone
     norm: str = "l2"  # of each spectrum: "none", "l1", "l2" or "max"
@@ -57,7 +58,10 @@ class UnmixConfig:
     pure: float = 0.9  # esvm: abundance from which a pixel counts as pure
     # How it learns.
     epochs: int = 100
-    batch: int = 100
+    batch: int = 100  # pixels
+    # Side of the squares of pixels that train together: cube-cnn filters a pixel once
+    # for all patches of a square that hold it.
+    square: int = 1
     lr: float = 2e-3
     optimizer: str = "adam"
     weight_decay: float = 0.0
@@ -102,11 +106,13 @@ RANGES: list[Range] = [
     ("patch", 1, 99),
     ("hidden", 1, 100_000),
     ("dropout", 0.0, 0.95),
+    ("neighbours", 0.0, 1.0),
     ("width", 1, 100_000),
     ("components", 1, 10_000),
     ("pure", 0.0, 1.0),
     ("epochs", 1, 1_000_000),
     ("batch", 1, 1_000_000),
+    ("square", 1, 1_000),
     ("lr", 1e-12, 1e3),
     ("weight_decay", 0.0, 1e3),
     ("mixtures", 100, 10**8),
@@ -126,7 +132,6 @@ CHOICES: dict[str, list[str]] = {
     "select": ["last", "validation"],
 }
 
-_CUBE = {"patch": 3, "dropout": 0.2}
 # Zhang et al., GRSL 2018; the layer F10, the dropout rate and the epochs are not
 # printed. The rates are those of Jasper Ridge.
 _PAPER: dict[str, Any] = {
@@ -139,13 +144,21 @@ _PAPER: dict[str, Any] = {
 # What differs from the defaults above, by preset and by method.
 UNMIX_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "best": {
-        "cube-cnn": _CUBE,
+        "pixel-cnn": {"epochs": 200, "lr": 5e-3, "schedule": "one-cycle"},
+        "cube-cnn": {
+            "patch": 3,
+            "epochs": 12,
+            "batch": 25,
+            "lr": 5e-3,
+            "schedule": "one-cycle",
+            "augment": True,
+        },
         "aann": {"epochs": 700, "lr": 1e-2},
         "pca-net": {"epochs": 700, "lr": 1e-2},
     },
     "paper": {
         "pixel-cnn": _PAPER | {"lr": 1e-2, "epochs": 200},
-        "cube-cnn": _PAPER | _CUBE | {"lr": 5e-4, "epochs": 200},
+        "cube-cnn": _PAPER | {"patch": 3, "dropout": 0.2, "lr": 5e-4, "epochs": 200},
         "aann": {"norm": "none", "epochs": 700, "lr": 1e-2},
         "pca-net": {"norm": "none", "epochs": 700, "lr": 1e-2},
         "esvm": {"norm": "none", "scaling": "none"},

@@ -1,7 +1,7 @@
 """What the papers print: their tables' figures, for ours to stand beside."""
 
 # Zhang et al., GRSL 2018, Table II: RMSE on Jasper Ridge; their "Soil" is "Dirt".
-JASPER = {
+JASPER: dict[str, dict[str, float]] = {
     "LSU": {"Tree": 0.184, "Water": 0.202, "Dirt": 0.135, "Road": 0.115, "Sum": 0.636},
     "AANN": {"Tree": 0.065, "Water": 0.052, "Dirt": 0.091, "Road": 0.071, "Sum": 0.279},
     "eSVM": {"Tree": 0.093, "Water": 0.084, "Dirt": 0.128, "Road": 0.091, "Sum": 0.396},
@@ -31,7 +31,7 @@ _URBAN_ENDMEMBERS: tuple[str, ...] = (
     "Sum",
 )
 # The same, Table III: Urban.
-URBAN = {
+URBAN: dict[str, dict[str, float]] = {
     method: dict(zip(_URBAN_ENDMEMBERS, figures, strict=True))
     for method, figures in {
         "LSU": (0.256, 0.296, 0.300, 0.156, 0.165, 0.166, 1.339),

@@ -16,8 +16,8 @@ from hsijax.models.spectral import kernel_init
 
 
 def log_shares(
-    units: Float[Array, "batch endmembers"],
-) -> Float[Array, "batch endmembers"]:
+    units: Float[Array, "*batch endmembers"],
+) -> Float[Array, "*batch endmembers"]:
     """Return the logarithm of eq. (1): sigmoids o, each divided by their sum.
 
     >>> import jax.numpy as jnp
@@ -52,7 +52,7 @@ class AbundanceHead(nnx.Module):
         self.f11 = nnx.Linear(hidden, endmembers, kernel_init=kernel_init, rngs=rngs)
 
     def __call__(
-        self, features: Float[Array, "batch features"]
-    ) -> Float[Array, "batch endmembers"]:
+        self, features: Float[Array, "*batch features"]
+    ) -> Float[Array, "*batch endmembers"]:
         """Return log abundances; their exponentials sum to 1."""
         return self.log_abundances(self.f11(jax.nn.relu(self.f10(features))))

@@ -7,6 +7,7 @@ Source:
     GRSL 2018, Table I and Fig. 1. doi:10.1109/LGRS.2018.2857804
 """
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -23,6 +24,9 @@ class CubeCnn(nnx.Module):
     for itself, and F10 is the first to see them together; its inputs come pixel by
     pixel, in each place by place along the spectrum, in each map by map. There is
     dropout after the third and the fourth convolution.
+
+    So a pixel that lies in several patches needs filtering only once: see
+    `unmix_squares`.
     """
 
     def __init__(
@@ -34,9 +38,12 @@ class CubeCnn(nnx.Module):
         hidden: int = 150,
         dropout: float = 0.2,
         output: str = "sigmoid",
+        neighbours: float = 1.0,
         rngs: nnx.Rngs,
     ):
         check_bands(bands, "cube-cnn")
+        self.patch_side = patch_side
+        self.neighbours = neighbours
         self.layers = nnx.List(make_layers(MAPS, rngs=rngs))
         self.dropout = nnx.Dropout(dropout)
         self.head = AbundanceHead(
@@ -54,9 +61,32 @@ class CubeCnn(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "batch endmembers"]:
         """Return log abundances; `rngs` is needed only while training with dropout."""
-        hidden = patches.reshape(-1, patches.shape[-1], 1)
+        return self.unmix_squares(patches, rngs=rngs)[:, 0, 0]
+
+    def unmix_squares(
+        self,
+        squares: Float[Array, "batch wide wide bands"],
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "batch side side endmembers"]:
+        """Return log abundances of each pixel whose patch lies in its square.
+
+        They are those of the patches one by one, at a fraction of the work.
+        """
+        batch, wide = squares.shape[:2]
+        hidden = squares.reshape(-1, squares.shape[-1], 1)
         for number, layer in enumerate(self.layers):
             hidden = layer.batch_first(hidden)
             if number >= 2:
                 hidden = self.dropout(hidden, rngs=rngs)
-        return self.head(hidden.reshape(len(patches), -1))
+        hidden = hidden.reshape(batch, wide, wide, -1)
+        side = wide - self.patch_side + 1
+        around = range(self.patch_side)
+        centre = self.patch_side // 2
+        views = [
+            hidden[:, r : r + side, c : c + side]
+            * (1.0 if r == c == centre else self.neighbours)
+            for r in around
+            for c in around
+        ]
+        return self.head(jnp.concatenate(views, axis=-1))

@@ -32,8 +32,10 @@ class PixelCnn(nnx.Module):
         hidden: int = 150,
         dropout: float = 0.0,
         output: str = "sigmoid",
+        neighbours: float = 1.0,
         rngs: nnx.Rngs,
     ):
+        del neighbours  # there are none
         if patch_side != 1:
             raise UsageError(
                 f"pixel-cnn sees one pixel: leave out --patch {patch_side}, or give "
@@ -57,9 +59,19 @@ class PixelCnn(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "batch endmembers"]:
         """Return log abundances; `rngs` is needed only while training with dropout."""
-        hidden = patches[:, 0, 0].T[None]
+        return self.unmix_squares(patches, rngs=rngs)[:, 0, 0]
+
+    def unmix_squares(
+        self,
+        squares: Float[Array, "batch side side bands"],
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "batch side side endmembers"]:
+        """Return log abundances of each pixel of squares."""
+        hidden = squares.reshape(-1, squares.shape[-1]).T[None]
         for number, layer in enumerate(self.layers):
             hidden = layer.batch_last(hidden)
             if number >= 2:
                 hidden = self.dropout(hidden, rngs=rngs)
-        return self.head(hidden.reshape(-1, len(patches)).T)
+        found = self.head(hidden.reshape(-1, hidden.shape[-1]).T)
+        return found.reshape(*squares.shape[:3], -1)

@@ -23,6 +23,7 @@ def make_unmixer(
     hidden: int,
     dropout: float,
     output: str,
+    neighbours: float = 1.0,
     rngs: nnx.Rngs,
 ) -> AbundanceNetwork:
     """Make a network with new weights.
@@ -36,6 +37,9 @@ def make_unmixer(
         dropout: share of the features of the third and fourth convolution that is
             dropped while training.
         output: "sigmoid" for eq. (1) of the paper, or "softmax".
+        neighbours: what the features of all but the centre of a patch are multiplied
+            by. The network can express the same whatever it is, but learns more from
+            the centre if it is small.
         rngs: where the weights come from.
 
     Raises:
@@ -49,5 +53,6 @@ def make_unmixer(
         hidden=hidden,
         dropout=dropout,
         output=output,
+        neighbours=neighbours,
         rngs=rngs,
     )

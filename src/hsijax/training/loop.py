@@ -24,8 +24,8 @@ class TrainingSet:
 
     padded: Float[Array, "padded_rows padded_cols channels"]
     pixels: Int[np.ndarray, "pixels 2"]
-    # Labels, or abundances.
-    targets: Int[np.ndarray, " pixels"] | Float[np.ndarray, "pixels endmembers"]
+    # Labels, or abundances: of the pixel, or a map to the right of it and down.
+    targets: Int[np.ndarray, " pixels"] | Float[np.ndarray, "pixels ..."]
 
 
 class Epoch(NamedTuple):

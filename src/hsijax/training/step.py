@@ -66,7 +66,10 @@ def cross_entropy(network: Network, label_smoothing: float) -> LossFn:
 
 
 def abundance_cross_entropy(network: Network) -> LossFn:
-    """Make the loss of a network of log abundances: -sum(a log p), mean of a batch.
+    """Make the loss of a network of log abundances: -sum(a log p), mean over pixels.
+
+    Pixels of the squares that are not learned from have abundances of zero and have no
+    part in it.
 
     Source:
         Zhang et al., "Hyperspectral unmixing via deep convolutional neural networks",
@@ -74,10 +77,11 @@ def abundance_cross_entropy(network: Network) -> LossFn:
         in a cross-entropy. doi:10.1109/LGRS.2018.2857804
     """
 
-    def loss_fn(params, patches, abundances, key):
+    def loss_fn(params, squares, abundances, key):
         model = nnx.merge(network.train, params)
-        log_abundances = model(patches, rngs=nnx.Rngs(dropout=key))
-        return -jnp.sum(abundances * log_abundances, axis=-1).mean()
+        found = model.unmix_squares(squares, rngs=nnx.Rngs(dropout=key))
+        # The abundances of a pixel that is learned from sum to 1.
+        return -jnp.sum(abundances * found) / jnp.sum(abundances)
 
     return loss_fn
 
@@ -93,15 +97,15 @@ def make_train_step(
     Returns:
         `train_step(state, padded, pixels, targets, key, number)`: patches are cut from
         the padded cube on the device; `targets` are what `loss_fn` takes, labels or
-        abundances; `number` is the step's own, from which with `key` all randomness
-        of the step follows.
+        maps of abundances; `number` is the step's own, from which with `key` all
+        randomness of the step follows.
     """
 
     def train_step(
         state: TrainState,
         padded: Float[Array, "padded_rows padded_cols channels"],
         pixels: Int[Array, "batch 2"],
-        targets: Int[Array, " batch"] | Float[Array, "batch endmembers"],
+        targets: Int[Array, " batch"] | Float[Array, "batch ..."],
         key: PRNGKeyArray,
         number: Int[Array, ""],
     ):
@@ -109,6 +113,8 @@ def make_train_step(
         patches = gather_patches(padded, pixels, patch_side)
         if augment:
             patches = random_flips_and_rotations(patches, flip_key)
+            if targets.ndim == patches.ndim:  # maps, which turn with their squares
+                targets = random_flips_and_rotations(targets, flip_key)
         gradient = jax.value_and_grad(loss_fn)
         loss, grads = gradient(state.params, patches, targets, loss_key)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)

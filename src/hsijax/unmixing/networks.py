@@ -16,15 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 from hsijax.config import UnmixConfig
 from hsijax.errors import HsijaxError
 from hsijax.models.base import count_parameters
-from hsijax.models.unmixing import AbundanceNetwork, make_unmixer
-from hsijax.patches import gather_patches, pad_cube
-from hsijax.preprocessing import (
-    Preprocessing,
-    apply,
-    fit_preprocessing,
-    from_arrays,
-    to_arrays,
-)
+from hsijax.patches import pad_cube
+from hsijax.preprocessing import Preprocessing, apply, fit_preprocessing, to_arrays
 from hsijax.settings import config_values, restore_config
 from hsijax.training.checkpoint import (
     load_arrays,
@@ -35,54 +28,17 @@ from hsijax.training.checkpoint import (
 from hsijax.training.loop import Epoch, Loop, TrainingSet, steps_per_epoch, train_run
 from hsijax.training.schedule import make_optimizer, make_schedule
 from hsijax.training.step import (
-    Network,
     PyTree,
     TrainState,
     abundance_cross_entropy,
     make_init,
     make_train_step,
-    split_network,
 )
+from hsijax.unmixing.blueprint import Blueprint, predict_pixels
+from hsijax.unmixing.inputs import restore_preprocessing, values_at
 from hsijax.unmixing.lesson import Lesson
 from hsijax.unmixing.normalise import normalise
-
-# Patches at once in a prediction.
-BATCH = 128
-
-
-@dataclass(frozen=True)
-class Blueprint:
-    """What a network is built from: settings, bands in and abundances out."""
-
-    config: UnmixConfig
-    bands: int
-    endmembers: int
-
-    def build(self, rngs: nnx.Rngs) -> AbundanceNetwork:
-        """Build the network.
-
-        Raises:
-            UsageError: too few bands, or a patch for pixel-cnn.
-        """
-        config = self.config
-        return make_unmixer(
-            config.model,
-            bands=self.bands,
-            endmembers=self.endmembers,
-            patch_side=config.patch,
-            hidden=config.hidden,
-            dropout=config.dropout,
-            output=config.output,
-            rngs=rngs,
-        )
-
-    def skeleton(self) -> AbundanceNetwork:
-        """Build the network with shapes in place of arrays."""
-        return nnx.eval_shape(lambda: self.build(nnx.Rngs(0)))
-
-    def network(self) -> Network:
-        """Return the network's code, as it trains and as it predicts."""
-        return split_network(self.skeleton(), self.skeleton())
+from hsijax.unmixing.squares import corners_of_squares, cut_targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +82,9 @@ class TrainedNetwork:
         pixels: Int[np.ndarray, "pixels 2"],
     ) -> Float[np.ndarray, "pixels endmembers"]:
         """Return the abundances of some pixels, on the simplex."""
-        return _predict(self.blueprint, self.params, self.prepare(cube, valid), pixels)
+        return predict_pixels(
+            self.blueprint, self.params, self.prepare(cube, valid), pixels
+        )
 
     def save(self, path: Path) -> None:
         """Write what was learned to a safetensors file."""
@@ -153,16 +111,11 @@ class TrainedNetwork:
         described = read_metadata(path)
         config = restore_config(described["config"], UnmixConfig)
         blueprint = Blueprint(config, described["bands"], described["endmembers"])
-        preprocessing = {
-            name.removeprefix("preprocessing/"): array
-            for name, array in load_arrays(path).items()
-            if name.startswith("preprocessing/")
-        }
         template = nnx.to_pure_dict(nnx.state(blueprint.skeleton(), nnx.Param))
         return cls(
             blueprint,
             load_checkpoint(path, template, prefix="params/"),
-            from_arrays(preprocessing),
+            restore_preprocessing(load_arrays(path), "preprocessing/"),
             described["seconds"],
             described["epoch"],
         )
@@ -182,7 +135,7 @@ def fit_network(
         HsijaxError: the loss is no longer finite.
     """
     blueprint = Blueprint(config, lesson.cube.shape[2], lesson.abundances.shape[2])
-    train_spectra = normalise(_at(lesson.cube, lesson.train), config.norm)
+    train_spectra = normalise(values_at(lesson.cube, lesson.train), config.norm)
     untrained = TrainedNetwork(
         blueprint,
         _first_params(blueprint, run),
@@ -191,22 +144,26 @@ def fit_network(
         epoch=0,
     )
     padded = untrained.prepare(lesson.cube, lesson.valid)
-    targets = _at(lesson.abundances, lesson.train).astype(np.float32)
+    shown = lesson.abundances
     if config.targets == "binary":
-        targets = np.eye(targets.shape[1], dtype=np.float32)[targets.argmax(axis=1)]
-    data = TrainingSet(padded, lesson.train.astype(np.int32), targets)
-    reference = _at(lesson.abundances, lesson.validation)
+        shown = np.eye(shown.shape[2])[shown.argmax(axis=2)]
+    side = min(config.square, *shown.shape[:2])
+    corners = corners_of_squares(lesson.train, side, lesson.valid.shape)
+    data = TrainingSet(padded, corners, cut_targets(shown, lesson.train, corners, side))
+    batch = max(1, config.batch // side**2)
+    reference = values_at(lesson.abundances, lesson.validation)
 
     def score(params: PyTree) -> float:
-        estimated = _predict(blueprint, params, padded, lesson.validation)
+        estimated = predict_pixels(blueprint, params, padded, lesson.validation)
         return -float(np.sqrt(np.mean((estimated - reference) ** 2)))
 
-    learner = _make_learner(blueprint, steps_per_epoch(len(data.pixels), config.batch))
+    steps = steps_per_epoch(len(corners), batch)
+    learner = _make_learner(blueprint, side, steps)
     loop = Loop(
         learner.train_step,
         learner.schedule,
         config.epochs,
-        config.batch,
+        batch,
         (config.seed, run),
         score if len(lesson.validation) else None,
         config.select == "validation",
@@ -222,12 +179,6 @@ def fit_network(
         trained.seconds,
         trained.epoch,
     )
-
-
-def _at(
-    image: Float[np.ndarray, "rows cols values"], pixels: Int[np.ndarray, "pixels 2"]
-) -> Float[np.ndarray, "pixels values"]:
-    return image[pixels[:, 0], pixels[:, 1]]
 
 
 def _first_params(blueprint: Blueprint, run: int) -> PyTree:
@@ -251,45 +202,12 @@ class _Learner(NamedTuple):
 
 
 @cache
-def _make_learner(blueprint: Blueprint, steps: int) -> _Learner:
+def _make_learner(blueprint: Blueprint, side: int, steps: int) -> _Learner:
     """Compile the step once for all runs that have as many `steps` in an epoch."""
     config = blueprint.config
     schedule = make_schedule(config.schedule, config.lr, config.epochs * steps)
     optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
     loss_fn = abundance_cross_entropy(blueprint.network())
-    step = make_train_step(loss_fn, optimizer, config.patch, config.augment)
+    wide = side + config.patch - 1
+    step = make_train_step(loss_fn, optimizer, wide, config.augment)
     return _Learner(step, schedule, optimizer)
-
-
-@cache
-def _compiled_predictor(blueprint: Blueprint) -> Callable[..., Any]:
-    """Compile `predict(params, padded, pixels)`, the abundances of a batch."""
-    network, patch_side = blueprint.network(), blueprint.config.patch
-
-    def predict(
-        params: PyTree,
-        padded: Float[Array, "padded_rows padded_cols bands"],
-        pixels: Int[Array, "batch 2"],
-    ):
-        model = nnx.merge(network.predict, params)
-        return jnp.exp(model(gather_patches(padded, pixels, patch_side)))
-
-    return jax.jit(predict)
-
-
-def _predict(
-    blueprint: Blueprint,
-    params: PyTree,
-    padded: Float[Array, "padded_rows padded_cols bands"],
-    pixels: Int[np.ndarray, "pixels 2"],
-) -> Float[np.ndarray, "pixels endmembers"]:
-    """Predict the abundances of pixels, batch by batch."""
-    predictor = _compiled_predictor(blueprint)
-    abundances = np.zeros((len(pixels), blueprint.endmembers), np.float32)
-    for start in range(0, len(pixels), BATCH):
-        part = pixels[start : start + BATCH]
-        # One shape always, so that nothing recompiles: the last batch is filled up.
-        chosen = np.resize(part, (BATCH, 2)).astype(np.int32)
-        found = np.asarray(predictor(params, padded, chosen))
-        abundances[start : start + len(part)] = found[: len(part)]
-    return abundances
