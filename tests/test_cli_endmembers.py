@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from pictures import assert_nothing_is_cut, mark, open_rgb, parse_colour
 from typer.testing import CliRunner
 
 from hsijax.cli import app
 from hsijax.io.spectral_library import read_library
+from hsijax.reports.drawing import STAMP
 
 PURE = [(0, 3), (4, 7), (9, 1)]
 
@@ -96,3 +98,19 @@ def test_angles_to_the_reference(shared_data, tmp_path):
     assert [row["reference"] for row in rows] == ["tree", "water", "dirt", "road"]
     assert all(0 < row["angle"] < 1 for row in rows)
     assert [row["angle"] < 0.2 for row in rows] == [True, False, True, True]
+
+
+@pytest.mark.usefixtures("shared_data")
+def test_simulated_scene_says_so_everywhere(tmp_path):
+    """Warnings are errors: the sentence has lines of its own, in the figure too."""
+    done = run("simulated-mixtures", "--count", 4, "--out", tmp_path / "em", "-q")
+    assert done.exit_code == 0, done.stderr
+    first, second = done.stdout.splitlines()[:2]
+    assert first == "simulated-mixtures: 4 endmembers by vca among 6400 pixels"
+    assert second.startswith("SIMULATED, no real scene: ")
+    for name in ("endmembers.csv", "endmembers.hdr"):
+        assert "no real scene" in (tmp_path / "em" / name).read_text()
+    assert read_library(tmp_path / "em" / "endmembers.csv").spectra.shape[0] == 4
+    image = open_rgb(tmp_path / "em" / "endmembers.png")
+    assert_nothing_is_cut(image)
+    assert mark(image, parse_colour(STAMP)).any()

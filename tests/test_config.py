@@ -1,8 +1,10 @@
+from dataclasses import fields
+
 import pytest
 import tomli_w
 
 from hsijax.config import PRESETS, UNMIX_PRESETS, TrainConfig, UnmixConfig
-from hsijax.config.unmix import METHODS
+from hsijax.config.unmix import METHODS, OWNERS
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.settings import (
     config_values,
@@ -135,8 +137,11 @@ def test_unmixing_presets_are_the_published_recipes():
         )
 
 
-@pytest.mark.parametrize("model", METHODS)
-@pytest.mark.parametrize("preset", UNMIX_PRESETS)
+@pytest.mark.parametrize(
+    ("preset", "model"),
+    [("best", model) for model in METHODS]
+    + [("paper", model) for model in UNMIX_PRESETS["paper"]],
+)
 def test_unmixing_configuration_survives_its_file(tmp_path, preset, model):
     config = make_unmix_config({"scene": "x", "preset": preset, "model": model}, {})
     path = tmp_path / "config.toml"
@@ -144,7 +149,55 @@ def test_unmixing_configuration_survives_its_file(tmp_path, preset, model):
     values = read_config(path, UnmixConfig)
     assert restore_config(values, UnmixConfig) == config
     assert make_unmix_config({}, values) == config
-    assert make_unmix_config({"lr": 0.5}, values).lr == 0.5
+    assert make_unmix_config({"frac": 0.5}, values).frac == 0.5
+
+
+def test_solvers_see_spectra_as_they_are_unless_told():
+    assert make_unmix_config({"scene": "x", "model": "fcls"}, {}).norm == "none"
+    given = {"scene": "x", "model": "fcls", "norm": "l2"}
+    assert make_unmix_config(given, {}).norm == "l2"
+    assert make_unmix_config({"scene": "x", "model": "pixel-cnn"}, {}).norm == "l2"
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value"),
+    [
+        ("fcls", "epochs", 3),
+        ("fcls", "patch", 3),
+        ("fcls", "mixtures", 1000),
+        ("nnls", "sparsity", 0.1),
+        ("sunsal", "norm", "l1"),
+        ("sunsal", "largest", 2),
+        ("mesma", "lr", 0.1),
+        ("edaa", "robust", True),
+        ("edaa", "norm", "l1"),
+        ("esvm", "epochs", 3),
+        ("aann", "hidden", 20),
+        ("pca-net", "patch", 3),
+        ("cube-cnn", "width", 20),
+    ],
+)
+def test_option_of_another_method_is_refused_on_the_command_line(model, name, value):
+    with pytest.raises(UsageError, match=f"--{name} changes nothing of {model}"):
+        make_unmix_config({"scene": "x", "model": model, name: value}, {})
+    # A file may be shared by several methods.
+    config = make_unmix_config({"scene": "x", "model": model}, {name: value})
+    assert getattr(config, name) == value
+    owner = OWNERS[name][0]
+    given = {"scene": "x", "model": owner, name: value}
+    assert getattr(make_unmix_config(given, {}), name) == value
+
+
+def test_settings_of_some_methods_are_settings():
+    settings = {field.name for field in fields(UnmixConfig)}
+    assert set(OWNERS) <= settings
+    assert all(set(owners) <= set(METHODS) for owners in OWNERS.values())
+
+
+@pytest.mark.parametrize("preset", UNMIX_PRESETS)
+def test_presets_give_no_method_a_setting_that_it_does_not_have(preset):
+    for model, recipe in UNMIX_PRESETS[preset].items():
+        make_unmix_config({"scene": "x", "model": model, **recipe}, {})
 
 
 def test_another_method_does_not_go_with_a_complete_file():
@@ -159,11 +212,14 @@ def test_another_method_does_not_go_with_a_complete_file():
         ({"model": "cube-cn"}, "did you mean 'cube-cnn'"),
         ({"count": 1}, "--count"),
         ({"frac": 1.0}, "--frac"),
-        ({"patch": 2}, "odd"),
+        ({"patch": 2, "model": "cube-cnn"}, "odd"),
         ({"split": "block"}, "did you mean 'blocks'"),
         ({"split": "file"}, "--split-file"),
         ({"split": "random", "split_file": "s.npz"}, "leave out --split"),
-        ({"select": "validation"}, "--val-frac"),
+        ({"split_file": "s.npz", "frac": 0.5}, "leave out --frac"),
+        ({"split": "random", "block_side": 5}, "leave out --split random"),
+        ({"preset": "paper"}, "no recipe for fcls, only for pixel-cnn"),
+        ({"select": "validation", "model": "pixel-cnn"}, "--val-frac"),
         ({"scale": 0.0}, "--scale"),
         ({"norm": "l3"}, "--norm"),
     ],

@@ -258,16 +258,20 @@ def test_arrays_come_back_without_pickle(tmp_path):
         wavelengths=np.linspace(400, 800, 5),
         pixels=np.array([[0, 1], [2, 3]]),
     )
-    write_abundance_arrays(path, abundances, library.names, library)
+    notes = ["simulated scene", "trained on simulated mixtures"]
+    write_abundance_arrays(path, abundances, library.names, library, notes)
+    always = {"abundances", "names", "notes"}
     with np.load(path, allow_pickle=False) as file:
-        assert set(file) == {"abundances", "names", "spectra", "wavelengths", "pixels"}
+        assert set(file) == {*always, "spectra", "wavelengths", "pixels"}
+        assert file["notes"].tolist() == notes
         np.testing.assert_array_equal(file["abundances"], abundances)
         np.testing.assert_array_equal(file["spectra"], library.spectra)
         assert file["names"].tolist() == ["Bäume", "Soil"]
         assert file["pixels"].tolist() == [[0, 1], [2, 3]]
     write_abundance_arrays(path, abundances, ["a", "b"])
     with np.load(path, allow_pickle=False) as file:
-        assert set(file) == {"abundances", "names"}
+        assert set(file) == always
+        assert file["notes"].shape == (0,)
 
 
 def test_jasper_ridge_panel(shared_data, tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pictures import mark, open_rgb
+from pictures import mark, open_rgb, parse_colour
 
 from hsijax.reports.drawing import STAMP
 from hsijax.reports.figures import by_epoch, save_confusion_figure, save_training_figure
@@ -74,6 +74,17 @@ def test_confusion_is_coloured_by_the_share_of_its_row(tmp_path):
     image = open_rgb(path)
     share = (np.abs(image.astype(int) - half) <= 2).all(axis=2).mean()
     assert share > 0.02
+
+
+def test_stamps_of_a_training_stand_beside_each_other(tmp_path):
+    path, history = tmp_path / "a.png", make_history(1, 5, None)
+    counts = []
+    for stamp, selected in (("", True), ("simulated", False), ("simulated", True)):
+        save_training_figure(
+            path, history, title="A", stamp=stamp, selected_on_test=selected
+        )
+        counts.append(mark(open_rgb(path), parse_colour(STAMP)).sum())
+    assert 0 < counts[1] < counts[0] < counts[0] + counts[1] <= counts[2] * 1.05
 
 
 @pytest.mark.parametrize("stamped", [True, False])

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import mark, open_rgb, parse_colour
+from pictures import assert_nothing_is_cut, mark, open_rgb, parse_colour
 
 from hsijax.io.spectral_library import SpectralLibrary
-from hsijax.reports.drawing import INK, LINE
+from hsijax.reports.drawing import INK, LINE, STAMP
 from hsijax.reports.spectra import break_at_gaps, save_spectra_figure
+from hsijax.scenes.catalogue.derived import SIMULATED_MIXTURES
 
 RNG = np.random.default_rng(3)
 # Ten bands, a gap of 500 nm, ten bands.
@@ -100,6 +101,21 @@ def test_reference_is_dashed_in_the_colour_of_its_row(tmp_path):
         assert 0.4 * lower < upper < 0.8 * lower
     alone = draw(tmp_path / "b.png", two)
     assert mark(alone, parse_colour(INK)).sum() < mark(image, parse_colour(INK)).sum()
+
+
+@pytest.mark.parametrize("name", ["one", "Material with a long name, number 1"])
+def test_long_stamp_and_title_are_not_cut(tmp_path, name):
+    red = parse_colour(STAMP)
+    library = replace(FLAT, names=(name,))
+    assert not mark(draw(tmp_path / "a.png", library), red).any()
+    title = "a scene with quite a long name, " * 5
+    save_spectra_figure(
+        tmp_path / "a.png", library, title=title, stamp=SIMULATED_MIXTURES.simulated
+    )
+    image = open_rgb(tmp_path / "a.png")
+    assert_nothing_is_cut(image)
+    lines = mark(image, red).any(axis=1)
+    assert np.count_nonzero(np.diff(lines.astype(int)) == 1) >= 3
 
 
 def test_reference_of_another_length_is_refused(tmp_path):

@@ -1,20 +1,21 @@
-"""Figure of a sweep: a line a split, its deviations, the paper's points."""
+"""Figure of a sweep: a line a split, its deviations, and what no one may overlook."""
 
 from pathlib import Path
 
 import numpy as np
-from pictures import mark, open_rgb, parse_colour
+from pictures import assert_nothing_is_cut, mark, open_rgb, parse_colour
 
-from hsijax.reports.drawing import INK
+from hsijax.reports.drawing import STAMP
 from hsijax.reports.sweep_figure import COLOURS, save_sweep_figure
+from hsijax.scenes.catalogue.derived import SIMULATED_MIXTURES
 
 SIZES = [1, 3, 9, 15, 21]
 FLAT = [0.1] * 5
 
 
-def draw(path: Path, values=SIZES, log_x=False, printed=None, **series) -> np.ndarray:
+def draw(path: Path, values=SIZES, log_x=False, stamp="", **series) -> np.ndarray:
     words = {"xlabel": "patch $x$", "ylabel": "sum of RMSE", "title": r"A $\bad$"}
-    save_sweep_figure(path, values, series, log_x=log_x, printed=printed, **words)
+    save_sweep_figure(path, values, series, log_x=log_x, stamp=stamp, **words)
     return open_rgb(path)
 
 
@@ -65,12 +66,19 @@ def test_values_that_failed_are_left_out(tmp_path):
     assert len(find_dots(image, 0)) == 4
 
 
-def test_printed_points_are_drawn_in_ink(tmp_path):
+def test_stamp_stands_above_in_red_and_in_full(tmp_path):
+    """Warnings are errors: a stamp must not take the plot's room."""
+    red = parse_colour(STAMP)
+    bare = draw(tmp_path / "a.png", random=(FLAT, None))
+    assert not mark(bare, red).any()
     counts = []
-    for printed in (None, [(3, 0.077), (9, 0.08)]):
-        image = draw(tmp_path / "a.png", random=(FLAT, None), printed=printed)
-        counts.append(mark(image, parse_colour(INK)).sum())
-    assert counts[0] == 0 < counts[1]
+    for stamp in ("simulated scene", SIMULATED_MIXTURES.simulated):
+        image = draw(tmp_path / "a.png", random=(FLAT, None), stamp=stamp)
+        assert_nothing_is_cut(image)
+        marked = mark(image, red)
+        assert not marked[image.shape[0] // 3 :].any()
+        counts.append(marked.sum() / len(stamp))
+    assert 0.7 < counts[0] / counts[1] < 1.4  # no letter is missing
 
 
 def test_axis_begins_at_zero(tmp_path):

@@ -139,6 +139,35 @@ def test_whole_scene_and_angles_have_columns_where_there_are_such():
     assert dict(summary_rows(with_sad()))["mean SAD (rad)"] == "0.1000"
 
 
+def test_angles_of_several_runs_have_deviations():
+    metrics = with_sad()
+    spread = {"per_endmember": {"Tree": 0.01, "50% Roof_a|b": 0.02}, "mean": 0.015}
+    metrics["sad"]["std"] = spread
+    assert endmember_rows(metrics)[0][-1] == "0.0500 ± 0.0100"
+    assert dict(summary_rows(metrics))["mean SAD (rad)"] == "0.1000 ± 0.0150"
+    rows = {row["endmember"]: row for row in read_csv(to_csv(metrics))}
+    assert (rows["Tree"]["mean"], rows["Tree"]["std"]) == ("0.05", "0.01")
+
+
+def test_what_did_not_train_says_nothing_of_training():
+    solver = METRICS | {"trained_on": "", "notes": ["3 pixels did not converge"]}
+    rows = dict(summary_rows(solver))
+    assert rows["method"] == "cube-cnn"
+    assert rows["test pixels, blocks split"] == "2,500"
+    assert not any("train" in name for name in rows)
+    assert not any("training pixel inside" in line for line in notes(solver))
+    assert "3 pixels did not converge." in notes(solver)
+    measures = {row["measure"] for row in read_csv(to_csv(solver))}
+    assert "n_test" in measures
+    assert not measures & {"n_train", "seconds_train", "test_patch_overlap"}
+    # Neither does what learned from mixtures: the split's pixels did not train it.
+    mixed = METRICS | {"held_out_mixtures": figures(0.01, 0.02) | {"std": None}}
+    rows = dict(summary_rows(mixed))
+    assert rows["method"] == "cube-cnn, preset best"
+    assert rows["sum of RMSE, simulated mixtures held out"] == "0.0300"
+    assert rows["test pixels, blocks split"] == "2,500"
+
+
 def test_summary():
     rows = dict(summary_rows(METRICS))
     assert rows["method"] == "cube-cnn, preset best"
@@ -286,7 +315,8 @@ def test_comparison_of_both_splits_keeps_the_paper_to_its_own():
     # Notes of all runs stand once; those of some name them.
     assert blocks.count("92f5697b43705802") == 1
     assert "\nProvenance:" in blocks
-    assert "LSU: random split: 0.0 %" in blocks
+    # Nothing leaks into a solver: it sees no training pixels.
+    assert "LSU: random split" not in blocks
     assert "cube CNN: random split: 87.0 %" in blocks
     assert "cube CNN: Trained on reference abundances" in blocks
 

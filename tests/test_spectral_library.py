@@ -28,6 +28,7 @@ FULL = SpectralLibrary(
     ("crop, green", "roof", "water"),
     np.array([[0, 12], [3, 4], [99, 0]], dtype=np.int32),
 )
+ENVI_NAMES = ("Corn- no till", 'Dächer "rot" µ (neu)', "水 - water")
 PLAIN = SpectralLibrary(("a", "b"), np.array([[0.1, np.nan], [0.3, 0.25]]))
 
 
@@ -73,14 +74,35 @@ def test_csv_of_float32_is_exact_and_short(tmp_path):
 
 def test_envi_round_trip_is_exact_but_for_commas(tmp_path):
     write_library_envi(tmp_path / "library.sli", FULL)
-    names = ("Corn- no till", 'Dächer "rot" µ (neu)', "水 - water")
     for name in ("library.sli", "library.hdr"):
         read = read_library(tmp_path / name)
-        same(read, FULL, names)
+        same(read, FULL, ENVI_NAMES)
         assert read.classes == ("crop- green", "roof", "water")
     assert len(list(tmp_path.iterdir())) == 2
     write_library_envi(tmp_path / "plain.sli", PLAIN)
     same(read_library(tmp_path / "plain.sli"), PLAIN)
+
+
+@pytest.mark.parametrize("library", [FULL, PLAIN])
+def test_a_note_is_seen_by_people_alone(tmp_path, library):
+    note = "SIMULATED, no real scene: {mixed} = from spectra"
+    path = tmp_path / "library.csv"
+    write_library_csv(path, library, note)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["name"] in library.names]
+    assert [row["note"] for row in rows] == [note] * len(library.names)
+    read = read_library(path)
+    same(read, library)
+    assert read.classes == library.classes
+    path.unlink()  # a table beside a .sli file is read with it
+    write_library_envi(tmp_path / "library.sli", library, note)
+    same(
+        read_library(tmp_path / "library.sli"),
+        library,
+        None if library is PLAIN else ENVI_NAMES,
+    )
+    header = (tmp_path / "library.hdr").read_text(encoding="utf-8")
+    assert "description = {spectral library: SIMULATED- no real scene" in header
 
 
 @spy

@@ -182,3 +182,42 @@ def test_part_of_urban_by_name_and_as_a_file(shared_data):
         assert scene.reference.abundances.shape == (34, 78, 6)
         assert "0.050 pixels column by column, 0.181 pixels row" in scene.notes[-1]
     assert "the cube has the size of urban-crop, and " in unnamed.notes[-2]
+
+
+def save_stranger(path, *, with_abundances: bool = False) -> str:
+    """Write mixtures of the size of Jasper Ridge that are of another scene."""
+    rng = np.random.default_rng(0)
+    maps = rng.dirichlet(np.ones(4), (100, 100))
+    cube = np.rint(9000 * maps @ rng.random((4, 198))).astype(np.uint16)
+    own = {"A": maps.transpose(2, 1, 0).reshape(4, -1)} if with_abundances else {}
+    return save(path, Y=cube, **own)
+
+
+@pytest.mark.parametrize("with_abundances", [False, True])
+def test_the_size_of_a_known_scene_decides_nothing(tmp_path, with_abundances):
+    path = save_stranger(tmp_path / "mine.mat", with_abundances=with_abundances)
+    loaded = load_unmixing_scene(path)
+    assert loaded.scale == 1
+    assert (loaded.reference is not None) == with_abundances
+    hint = "size of jasper-ridge: if it is that scene, --scale 5000"
+    assert any(hint in note for note in loaded.notes)
+    named = save_stranger(tmp_path / "JasperRidge2_R198.mat")
+    assert load_unmixing_scene(named).scale == 5000
+
+
+def test_a_known_scene_is_recognised_by_abundances_that_fit(
+    shared_data, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("HSIJAX_DATA")
+    folder = shared_data / "jasper_ridge"
+    content = scipy.io.loadmat(folder / "jasperRidge2_R198.mat")["Y"]
+    cube = content.reshape(198, 100, 100).transpose(2, 1, 0)
+    path = save(tmp_path / "mine.mat", Y=cube)
+    assert load_unmixing_scene(path).scale == 1
+    (tmp_path / "end4.mat").symlink_to(folder / "end4.mat")
+    loaded = load_unmixing_scene(path)
+    assert loaded.scale == 5000
+    assert loaded.reference is not None
+    stranger = save_stranger(tmp_path / "other.mat")
+    assert load_unmixing_scene(stranger).scale == 1
+    assert load_unmixing_scene(stranger, data_dir=shared_data).scale == 1

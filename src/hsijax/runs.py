@@ -25,6 +25,7 @@ from hsijax.settings import Config, config_values, read_config, restore_config
 from hsijax.training.loop import Epoch
 
 SCHEMA = 1  # of run.json; raised when its meaning changes
+COMMANDS = {"classification": "train", "unmixing": "unmix"}  # that make a run folder
 HISTORY = ("run", "epoch", "loss", "lr", "score", "seconds")
 PACKAGES = ("hsijax", "jax", "jaxlib", "flax", "optax", "diffrax", "numpy", "scipy")
 
@@ -75,6 +76,11 @@ class Run:
         path = self.folder / "run.json"
         manifest = _read_json(path) if path.exists() else {"schema": SCHEMA}
         _write_json(path, manifest | entries)
+
+    def update_entry(self, name: str, number: int, value: Any) -> None:
+        """Add or replace what an entry of `run.json` says of one run."""
+        known = self.read_manifest().get(name, {})
+        self.update_manifest(**{name: known | {str(number): value}})
 
     def read_metrics(self) -> dict[str, Any]:
         """Read `metrics.json`."""
@@ -192,8 +198,10 @@ def open_run(folder: Path, task: str | None = "classification") -> Run:
         HsijaxError: a later version of hsijax wrote it.
     """
     if not (folder / "run.json").is_file():
+        makers = (COMMANDS[task],) if task else COMMANDS.values()
         raise UsageError(
-            f"{folder} is no run folder: it has no run.json (hsijax train makes one)"
+            f"{folder} is no run folder: it has no run.json (hsijax "
+            f"{' or '.join(makers)} makes one)"
         )
     run = Run(folder)
     manifest = run.read_manifest()
@@ -205,10 +213,9 @@ def open_run(folder: Path, task: str | None = "classification") -> Run:
         )
     found = manifest.get("task", "classification")
     if task not in (None, found):
-        commands = {"classification": "train", "unmixing": "unmix"}
         raise UsageError(
-            f"{folder} is a run of `hsijax {commands[found]}`, and this command takes "
-            f"those of `hsijax {commands[str(task)]}`"
+            f"{folder} is a run of `hsijax {COMMANDS[found]}`, and this command takes "
+            f"those of `hsijax {COMMANDS[str(task)]}`"
         )
     return run
 

@@ -14,12 +14,15 @@ from hsijax.config import (
     UnmixConfig,
 )
 from hsijax.config.checks import option
+from hsijax.config.unmix import METHODS, OWNERS, has_setting
 from hsijax.errors import HsijaxError, UsageError, lookup, suggest
 
 Config = TypeVar("Config", TrainConfig, UnmixConfig)
 
 # Options that name the way of splitting.
 WAYS = {"frac": "random", "count": "count", "train_mask": "masks"}
+# Options of unmixing that say how pixels are split.
+SPLITTING = ("split", "frac", "block_side", "val_frac")
 
 
 def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfig:
@@ -61,17 +64,41 @@ def make_unmix_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> Unmi
     """
     name = given.get("preset", file.get("preset", UnmixConfig.preset))
     model = given.get("model", file.get("model", UnmixConfig.model))
-    recipe = lookup(UNMIX_PRESETS, name, "preset").get(model, {})
+    recipes = lookup(UNMIX_PRESETS, name, "preset")
     if _is_complete(file, UnmixConfig):
         recipe = _refuse_another("preset", name, file, UnmixConfig)
         _refuse_another("model", model, file, UnmixConfig)
+    elif name != UnmixConfig.preset and model in METHODS and model not in recipes:
+        raise UsageError(
+            f"--preset {name} has no recipe for {model}, only for {', '.join(recipes)}"
+        )
+    else:
+        recipe = recipes.get(model, {})
     if "scene" not in {**file, **given}:
         raise UsageError("no scene to unmix: give SCENE, a catalogue name or a file")
+    _refuse_idle(given, model)
     if "split_file" in given:
-        if given.get("split", "file") != "file":
-            raise UsageError("--split-file decides the pixels: leave out --split")
         given = {**given, "split": "file"}
     return UnmixConfig(**{**recipe, **file, **given})
+
+
+def _refuse_idle(given: Mapping[str, Any], model: str) -> None:
+    """Refuse options that would change nothing."""
+    idle = [name for name in given if not has_setting(model, name)]
+    if idle and model in METHODS:
+        owners = ", ".join(OWNERS[idle[0]])
+        raise UsageError(
+            f"{option(idle[0])} changes nothing of {model}, it is for {owners}: leave "
+            "it out"
+        )
+    if "split_file" in given or given.get("split") == "file":
+        decided = [n for n in SPLITTING if n in given and given[n] != "file"]
+        if decided:
+            raise UsageError(
+                f"--split-file decides the pixels: leave out {_options(decided)}"
+            )
+    if "block_side" in given and given.get("split") == "random":
+        raise UsageError("--block-side is of blocks: leave out --split random")
 
 
 def _is_complete(file: Mapping[str, Any], kind: type[Config]) -> bool:

@@ -109,11 +109,12 @@ def _parse_count(text: str) -> int | None:
 
 def _format(report: dict[str, Any]) -> list[str]:
     """Write as lines how many endmembers there are, where, and how good."""
-    label = f"{report['scene']} {report['simulated']}".strip()
     lines = [
-        f"{label}: {report['count']} endmembers by {report['method']} "
+        f"{report['scene']}: {report['count']} endmembers by {report['method']} "
         f"among {report['pixels']} pixels"
     ]
+    if report["simulated"]:
+        lines.append(report["simulated"])
     if report["hfc"]:
         rates = ", ".join(f"{n} at {rate:g}" for rate, n in report["hfc"].items())
         lines.append(f"HySime estimates {report['hysime']} endmembers, which counts")

@@ -90,6 +90,8 @@ def sweep(
     if json:
         console.print_json(summary)
     else:
+        if summary["simulated"]:
+            typer.echo(summary["simulated"])
         console.print_rows(HEADER, table_rows(summary))
         console.print_files(files)
 

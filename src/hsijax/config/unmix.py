@@ -13,6 +13,34 @@ NETWORKS = ("pixel-cnn", "cube-cnn")
 LEARNERS = (*NETWORKS, "aann", "pca-net", "esvm")
 BLIND = ("edaa",)
 METHODS = (*SOLVERS, *LEARNERS, *BLIND)
+LEAST_SQUARES = ("fcls", "nnls", "ucls", "scls")
+GRADUAL = (*NETWORKS, "aann", "pca-net")  # learn in epochs
+
+# The settings that not every method has, and the methods that have them.
+OWNERS: dict[str, tuple[str, ...]] = {
+    "robust": (*SOLVERS, *LEARNERS),
+    "sparsity": ("sunsal",),
+    "largest": ("mesma",),
+    "norm": (*LEAST_SQUARES, *LEARNERS),
+    "scaling": LEARNERS,
+    **dict.fromkeys(("patch", "hidden", "dropout", "neighbours"), NETWORKS),
+    **dict.fromkeys(("square", "augment"), NETWORKS),
+    **dict.fromkeys(("width", "components"), ("aann", "pca-net")),
+    "pure": ("esvm",),
+    **dict.fromkeys(("output", "targets", "epochs", "batch", "lr"), GRADUAL),
+    **dict.fromkeys(("optimizer", "weight_decay", "schedule"), GRADUAL),
+    **dict.fromkeys(("val_frac", "select"), GRADUAL),
+    **dict.fromkeys(("mixtures", "snr", "variability"), LEARNERS),
+}
+
+
+def has_setting(model: str, name: str) -> bool:
+    """Whether a setting changes anything that a method does.
+
+    >>> has_setting("fcls", "epochs"), has_setting("aann", "epochs")
+    (False, True)
+    """
+    return model in OWNERS.get(name, METHODS)
 
 
 @dataclass(frozen=True)
@@ -43,6 +71,9 @@ class UnmixConfig:
     frac: float = 0.75
     split_file: str | None = None
     block_side: int | None = None  # pixels
+    # Block splits keep patches of this side apart at least, so that methods of single
+    # pixels and of smaller patches are tested on the same pixels.
+    apart: int = 3
     val_frac: float = 0.0  # share of the training pixels
     # The network.
     patch: int = 1  # pixels; odd
@@ -51,7 +82,8 @@ class UnmixConfig:
     neighbours: float = 1.0  # cube-cnn: weight of a patch's pixels but its centre
     output: str = "sigmoid"  # divided by their sum, or "softmax"
     targets: str = "abundances"  # or "binary": the largest one alone
-    norm: str = "l2"  # of each spectrum: "none", "l1", "l2" or "max"
+    # Of each spectrum, also of the endmembers: "none", "l1", "l2" or "max".
+    norm: str = "l2"
     scaling: str = "standard"  # of each band after that, or "minmax" or "none"
     width: int = 30  # aann: units of its hidden layers
     components: int = 4  # aann: units of its bottleneck; pca-net: components
@@ -103,6 +135,7 @@ RANGES: list[Range] = [
     ("largest", 1, 3),
     ("val_frac", 0.0, 0.9),
     ("block_side", 1, 10**6),
+    ("apart", 1, 99),
     ("patch", 1, 99),
     ("hidden", 1, 100_000),
     ("dropout", 0.0, 0.95),
@@ -144,11 +177,15 @@ _PAPER: dict[str, Any] = {
 # What differs from the defaults above, by preset and by method.
 UNMIX_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "best": {
+        **{model: {"norm": "none"} for model in LEAST_SQUARES},
         "pixel-cnn": {"epochs": 200, "lr": 5e-3, "schedule": "one-cycle"},
         "cube-cnn": {
             "patch": 3,
-            "epochs": 12,
-            "batch": 25,
+            "neighbours": 0.02,
+            "output": "softmax",
+            "epochs": 30,
+            "batch": 50,
+            "square": 5,
             "lr": 5e-3,
             "schedule": "one-cycle",
             "augment": True,

@@ -1,12 +1,16 @@
 """Find the endmembers of a scene, and write them as a library."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 from hsijax.config import Progress, UnmixConfig, no_progress
 from hsijax.errors import UsageError, lookup
-from hsijax.experiments.unmix_task import find_endmembers, load_config_scene
+from hsijax.experiments.unmix_endmembers import (
+    count_by_hysime,
+    find_endmembers,
+    name_by_reference,
+)
+from hsijax.experiments.unmix_task import load_config_scene
 from hsijax.io.spectral_library import (
     SpectralLibrary,
     write_library_csv,
@@ -16,11 +20,9 @@ from hsijax.metrics.unmixing import spectral_angle
 from hsijax.reports.spectra import save_spectra_figure
 from hsijax.runs import create_run
 from hsijax.scenes.reference import Reference
-from hsijax.unmixing.counting import count_endmembers
+from hsijax.scenes.unmixing_scene import UnmixingScene
 from hsijax.unmixing.extraction import EXTRACTORS
 from hsijax.unmixing.matching import match_spectra
-
-log = logging.getLogger("hsijax")
 
 FILES = ("endmembers.csv", "endmembers.sli", "endmembers.hdr", "endmembers.png")
 
@@ -53,22 +55,17 @@ def write_endmembers(
     lookup(EXTRACTORS, method, "method of extraction")
     _check_folder(out, overwrite)
     data = load_config_scene(config, progress)
-    counts = None
-    if config.count is None:
-        progress("counting endmembers", 0, 1)
-        counts = count_endmembers(data.cube[data.valid])
-        progress("counting endmembers", 1, 1)
-    # A simplex has two vertices at least, whatever HySime says.
-    count = max(counts.hysime, 2) if counts else config.count
-    assert count is not None
+    count, counts = config.count, None
+    if count is None:
+        count, counts = count_by_hysime(data, progress)
     progress("looking for endmembers", 0, 1)
-    library = find_endmembers(config, data, count)
+    library = name_by_reference(find_endmembers(config, data, count), data.reference)
     progress("looking for endmembers", 1, 1)
     name = data.scene.name
     if out is None:
         root = Path("endmembers")
         out = create_run(None, f"{name}-{method}", overwrite=False, root=root).folder
-    _write(out, library, data.reference, " ".join((name, data.simulated, method)))
+    _write(out, library, data, method)
     return {
         "out": str(out),
         "files": list(FILES),
@@ -98,17 +95,18 @@ def _check_folder(out: Path | None, overwrite: bool) -> None:
 
 
 def _write(
-    out: Path, library: SpectralLibrary, reference: Reference | None, title: str
+    out: Path, library: SpectralLibrary, data: UnmixingScene, method: str
 ) -> None:
-    write_library_csv(out / "endmembers.csv", library)
-    write_library_envi(out / "endmembers.sli", library)
-    known = reference.endmembers if reference else None
+    write_library_csv(out / "endmembers.csv", library, data.simulated)
+    write_library_envi(out / "endmembers.sli", library, data.simulated)
+    known = data.reference.endmembers if data.reference else None
     comparable = known is not None and len(known.names) == len(library.names)
     save_spectra_figure(
         out / "endmembers.png",
         library,
-        title=title,
+        title=f"{data.scene.name}: endmembers by {method}",
         reference=known if comparable else None,
+        stamp=data.simulated,
     )
 
 

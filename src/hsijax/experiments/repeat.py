@@ -34,7 +34,8 @@ def ensure_unmixing(
     if "columns" not in manifest:
         run, task = prepare_unmixing(config, folder, True, progress)
     else:
-        run, task = reopen_unmixing(run, progress=progress)
+        data_dir = Path(config.data_dir) if config.data_dir else None
+        run, task = reopen_unmixing(run, data_dir, progress)
     return unmix(run, task, progress)[0]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hsijax.config import Progress, UnmixConfig, no_progress
+from hsijax.config.unmix import has_setting
 from hsijax.errors import HsijaxError, UsageError, lookup
 from hsijax.experiments.repeat import ensure_unmixing
 from hsijax.io.atomic import write_text
@@ -19,7 +20,7 @@ SWEEPS: dict[str, tuple[tuple[float, ...], str, bool]] = {
     "patch": ((1, 3, 9, 15, 21), "side of the patch (pixels)", False),
     "lr": ((1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2), "learning rate", True),
 }
-HEADER = ("value", "split", "sum_rmse", "std", "rms_aad", "seconds")
+HEADER = ("value", "split", "n_test", "sum_rmse", "std", "rms_aad", "seconds")
 
 
 def sweep_unmixing(
@@ -31,6 +32,9 @@ def sweep_unmixing(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Unmix with each value of a setting; values that are done are not done again.
 
+    All sizes of the patch are tested on the same pixels: block splits keep the largest
+    patches apart, for every size.
+
     Returns:
         What stands in `sweep.json`, and the files.
 
@@ -39,10 +43,14 @@ def sweep_unmixing(
         HsijaxError: the scene has no reference abundances to measure with.
     """
     usual, label, log_x = lookup(SWEEPS, over, "sweep")
+    if not has_setting(config.model, over):
+        raise UsageError(f"--model {config.model} has no {over} to sweep over")
     whole = over == "patch"
     chosen = [int(v) if whole else float(v) for v in values or usual]
     if whole and any(v != int(v) for v in values or ()):
         raise UsageError(f"--values of {over} are whole numbers")
+    if whole:
+        config = replace(config, apart=max(config.apart, *map(int, chosen)))
     configs = [replace(config, **{over: value}) for value in chosen]
     rows = []
     for value, one in zip(chosen, configs, strict=True):
@@ -79,7 +87,8 @@ def sweep_unmixing(
         series,
         xlabel=label,
         ylabel="sum of the endmembers' RMSE",
-        title=f"{metrics['scene']}: {config.model}, {metrics['simulated']}".strip(", "),
+        title=f"{metrics['scene']}: {config.model}",
+        stamp=metrics["simulated"],
         log_x=log_x,
     )
     return summary, files
@@ -91,25 +100,25 @@ def table_rows(summary: dict[str, Any]) -> list[list[str]]:
     for row in summary["rows"]:
         for method, found in row["splits"].items():
             std = "" if found["std"] is None else f"{found['std']:.4f}"
+            what = [f"{row['value']:g}", method, f"{found['n_test']:g}"]
             figures = [f"{found['sum_rmse']:.4f}", std, f"{found['rms_aad']:.4f}"]
-            rows.append(
-                [f"{row['value']:g}", method, *figures, f"{found['seconds']:.1f}"]
-            )
+            rows.append([*what, *figures, f"{found['seconds']:.1f}"])
     return rows
 
 
 def to_csv(summary: dict[str, Any]) -> str:
-    """Write the sweep as CSV."""
+    """Write the sweep as CSV; the last column says if the scene is a simulated one."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(table_rows(summary))
+    writer.writerow([*HEADER, "simulated"])
+    writer.writerows([*row, summary["simulated"]] for row in table_rows(summary))
     return text.getvalue()
 
 
 def _summarise(row: dict[str, Any]) -> dict[str, Any]:
     splits = {
         method: {
+            "n_test": column["n_test"],
             "sum_rmse": column["mean"]["sum"],
             "std": column["std"]["sum"] if column["std"] else None,
             "rms_aad": column["mean"]["rms_aad"],

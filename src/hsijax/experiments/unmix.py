@@ -79,7 +79,7 @@ def reopen_unmixing(
     split_file = run.split_file if run.split_file.exists() else None
     task = load_unmix_task(config, split_file, progress)
     found = describe_unmix_task(task)
-    for name in ("scene", "ground_truth"):
+    for name in ("scene", "ground_truth", "endmembers"):
         then, today = manifest[name] or {}, found[name] or {}
         if then.get("sha256") != today.get("sha256"):
             raise HsijaxError(

@@ -38,8 +38,7 @@ def learn_from_reference(run: Run, task: UnmixTask, progress: Progress) -> Estim
     data, reference, splits = task.data, task.reference, task.splits
     assert reference is not None
     assert splits is not None
-    numbers = range(len(splits.splits))
-    run.rewind_history([_epochs_done(run, task.config, n) for n in numbers])
+    rewind(run, task.config, len(splits.splits))
     for method, column in task.columns.items():
         for index, number in enumerate(column):
             if f"run{number}_truth" in run.read_predictions():
@@ -61,8 +60,6 @@ def learn_from_reference(run: Run, task: UnmixTask, progress: Progress) -> Estim
             truth = reference.abundances[split.test[:, 0], split.test[:, 1]]
             _measure_controls(stage, task, lesson, split.test, truth, index)
             keep_predictions(run, number, split.test, truth, predicted, seconds)
-            for file in _state_files(run, number):
-                file.unlink()
     first = LEARNERS[task.config.model].load(run.network_file(0))
     run.update_manifest(trained_on="reference abundances of the training pixels")
     return _apply(first, task, reference.names, reference.endmembers)
@@ -79,17 +76,25 @@ def learn_from_mixtures(
     names = material_names(library)
     run.update_manifest(
         trained_on=(
-            f"{config.mixtures:,} mixtures simulated from {len(names)} endmembers "
-            f"({task.origin}), brightness varying by {config.variability:.0%}, "
-            f"{config.snr:g} dB: no abundances of the scene were shown"
-        ),
-        held_out_mixtures=figures_of(
-            unmixer.predict(lesson.cube, lesson.valid, held_out),
-            lesson.abundances[held_out[:, 0], held_out[:, 1]],
-            names,
-        ),
+            f"{len(lesson.train):,} of {lesson.valid.size:,} mixtures simulated from "
+            f"{len(names)} endmembers ({task.origin}), brightness varying by "
+            f"{config.variability:.0%}, {config.snr:g} dB: no abundances of the scene "
+            "were shown"
+        )
     )
-    return _apply(unmixer, task, names, material_means(library))
+    predicted = unmixer.predict(lesson.cube, lesson.valid, held_out)
+    truth = lesson.abundances[held_out[:, 0], held_out[:, 1]]
+    figures = figures_of(predicted, truth, names)
+    run.update_entry("held_out_mixtures", index, figures)
+    start = time.perf_counter()
+    estimate = _apply(unmixer, task, names, material_means(library))
+    seconds = (unmixer.seconds, time.perf_counter() - start)
+    return replace(estimate, seconds=seconds)
+
+
+def rewind(run: Run, config: UnmixConfig, trainings: int) -> None:
+    """Drop those epochs of `history.csv` that will be trained again."""
+    run.rewind_history([_epochs_done(run, config, n) for n in range(trainings)])
 
 
 def keep_predictions(
@@ -136,11 +141,14 @@ def _fit(stage: _Stage, lesson: Lesson, index: int) -> Unmixer:
     """Train a method and keep what it learned, unless that was done before."""
     file, model = stage.run.network_file(stage.number), stage.config.model
     if file.exists():
-        return LEARNERS[model].load(file)
-    checkpoint = stage.run.state_file(stage.number)
-    fit = LEARNERS[model].fit
-    unmixer = fit(stage.config, lesson, index, checkpoint, stage.on_epoch)
-    unmixer.save(file)
+        unmixer = LEARNERS[model].load(file)
+    else:
+        checkpoint = stage.run.state_file(stage.number)
+        fit = LEARNERS[model].fit
+        unmixer = fit(stage.config, lesson, index, checkpoint, stage.on_epoch)
+        unmixer.save(file)
+    for state in _state_files(stage.run, stage.number):
+        state.unlink()
     return unmixer
 
 
@@ -192,8 +200,7 @@ def _measure_controls(
         name: figures_of(estimate, truth, reference.names)
         for name, estimate in estimates.items()
     }
-    known_controls = run.read_manifest().get("controls", {})
-    run.update_manifest(controls=known_controls | {str(number): figures})
+    run.update_entry("controls", number, figures)
 
 
 def _epochs_done(run: Run, config: UnmixConfig, number: int) -> int:

@@ -50,8 +50,9 @@ def write_outputs(run: Run, task: UnmixTask, whole: Estimate) -> list[Path]:
             whole.endmembers,
             title=f"{data.scene.name}: endmembers",
             reference=None if known is whole.endmembers else known,
+            stamp=stamp,
         )
-        write_library_csv(run.folder / "endmembers.csv", whole.endmembers)
+        write_library_csv(run.folder / "endmembers.csv", whole.endmembers, stamp)
     if whole.rmse is not None and whole.angle is not None:
         figures.append(run.figures / "residuals.png")
         save_residual_figure(
@@ -65,12 +66,12 @@ def write_outputs(run: Run, task: UnmixTask, whole: Estimate) -> list[Path]:
     history = run.read_history()
     if history:
         figures.append(run.figures / "training.png")
-        save_training_figure(figures[-1], history, title=title)
-    return [*_write_layers(run, task, whole, maps), *figures]
+        save_training_figure(figures[-1], history, title=title, stamp=stamp)
+    return [*_write_layers(run, task, whole, maps, stamp), *figures]
 
 
 def _stamp(task: UnmixTask) -> str:
-    """Say what no figure and no raster may hide."""
+    """Say what no figure and no file may hide."""
     parts = ["simulated scene"] if task.data.simulated else []
     if task.config.learns and not task.learns_from_reference:
         parts.append("trained on simulated mixtures")
@@ -82,6 +83,7 @@ def _write_layers(
     task: UnmixTask,
     whole: Estimate,
     maps: Float[np.ndarray, "rows cols materials"],
+    stamp: str,
 ) -> list[Path]:
     """Write the rasters that a GIS or a script takes up, and one file of arrays."""
     valid = task.data.valid
@@ -107,15 +109,16 @@ def _write_layers(
         rasters["models"] = {f"spectrum {n}": band for n, band in enumerate(bands, 1)}
     files = []
     description = f"{task.data.scene.name}, {task.config.model}"
-    if _stamp(task):
-        description += f" ({_stamp(task)})"
+    if stamp:
+        description += f" ({stamp})"
     for name, layers in rasters.items():
         if layers:
             files += write_abundance_layers(
                 run.maps, name, layers, place, description=f"{description}, {name}"
             )
     arrays = run.maps / "abundances.npz"
-    write_abundance_arrays(arrays, maps, whole.names, whole.endmembers)
+    notes = [text for text in (stamp, task.data.simulated) if text]
+    write_abundance_arrays(arrays, maps, whole.names, whole.endmembers, notes)
     return [*files, arrays]
 
 

@@ -1,12 +1,13 @@
 """The figures of an unmixing run, and `metrics.json` from its artefacts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from hsijax.experiments.unmix_endmembers import number_endmembers
 from hsijax.experiments.unmix_task import UnmixTask
 from hsijax.metrics.unmixing import abundance_errors, rms_aad, spectral_angle
 from hsijax.runs import Run, summarise
@@ -41,8 +42,8 @@ def align(
 ) -> tuple[Int[np.ndarray, " endmembers"] | None, str]:
     """Say which material is which of the reference's, and how that was found.
 
-    Equal names decide; else the spectral angles, else the abundances themselves. None
-    where the numbers differ.
+    Equal names decide; else the spectral angles, else the abundances themselves. What
+    these would say where the angles decide is said too. None where the numbers differ.
     """
     named = {name.lower(): index for index, name in enumerate(estimate.names)}
     wanted = [name.lower() for name in reference.names]
@@ -60,18 +61,35 @@ def align(
     order = match_spectra(estimate.endmembers.spectra, reference.endmembers.spectra)
     if (order == by_abundances).all():
         return order, "matched by spectral angle; by abundances it is the same"
-    return order, "matched by spectral angle; by abundances it would be another match"
+    other = estimate.abundances[explained][:, by_abundances]
+    errors = abundance_errors(other, truth[explained])
+    return order, (
+        "matched by spectral angle; by abundances it would be another match, with a "
+        f"sum of RMSE of {errors.sum:.4f} over all pixels"
+    )
 
 
 def reorder(
     estimate: Estimate, order: Int[np.ndarray, " endmembers"], names: Sequence[str]
 ) -> Estimate:
-    """Put the materials into the reference's order and under its names."""
+    """Put the materials into the reference's order and under its names.
+
+    A spectrum whose own name is another keeps it, in brackets.
+    """
+    if estimate.names == tuple(names) and (np.diff(order) == 1).all():
+        return estimate
     library, deviations = estimate.endmembers, estimate.deviations
     if library is not None:
+        own = [library.names[number] for number in order]
+        numbered = number_endmembers(len(own))
         library = replace(
             library,
-            names=tuple(names),
+            names=tuple(
+                name
+                if found in numbered or found.casefold() == name.casefold()
+                else f"{name} ({found})"
+                for name, found in zip(names, own, strict=True)
+            ),
             spectra=library.spectra[order],
             pixels=None if library.pixels is None else library.pixels[order],
         )
@@ -128,10 +146,10 @@ def collect_metrics(run: Run, task: UnmixTask, whole: Estimate) -> dict[str, Any
         "matched": manifest.get("matched", ""),
         "rmse": {k: top[k] for k in top if k != "rms_aad"} if top else None,
         "rms_aad": top["rms_aad"] if top else None,
-        "sad": manifest.get("sad"),
+        "sad": _with_deviation(manifest.get("sad")),
         "evaluated_on": evaluated_on,
         "splits": splits,
-        "held_out_mixtures": manifest.get("held_out_mixtures"),
+        "held_out_mixtures": _with_deviation(manifest.get("held_out_mixtures")),
         "ground_truth": None,
         "reconstruction": None,
         "kkt": None if whole.kkt is None else float(np.nanmax(whole.kkt)),
@@ -141,6 +159,8 @@ def collect_metrics(run: Run, task: UnmixTask, whole: Estimate) -> dict[str, Any
         "pixels": len(whole.abundances),
         "pixels_without_model": int(np.isnan(whole.abundances).any(axis=1).sum()),
         "seconds": manifest.get("seconds"),
+        "notes": list(whole.notes),
+        **whole.details,
     }
     if reference is not None:
         truth = manifest["ground_truth"]
@@ -156,6 +176,14 @@ def collect_metrics(run: Run, task: UnmixTask, whole: Estimate) -> dict[str, Any
     return metrics
 
 
+def _with_deviation(by_run: Mapping[str, Figures] | None) -> Figures | None:
+    """Return means over the runs, and their standard deviations under "std"."""
+    if not by_run:
+        return None
+    mean, std = over_runs(list(by_run.values()))
+    return {**mean, "std": std}
+
+
 def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
@@ -165,13 +193,14 @@ def _headline(
 ) -> tuple[Figures | None, str]:
     """Return the figures that stand for the run, and what they were measured on."""
     reference = task.reference
-    if reference is None or not splits:
+    if reference is None or whole.names != reference.names:
         return None, ""
     if not task.learns_from_reference:
         explained = ~np.isnan(whole.abundances).any(axis=1)
         truth = reference.abundances[task.data.valid][explained]
         left = np.count_nonzero(~explained)
         pixels = f"all pixels but {left:,} without a model" if left else "all pixels"
+        pixels += ", run 1" if task.by_chance and task.config.runs > 1 else ""
         return figures_of(whole.abundances[explained], truth, whole.names), pixels
     method = next(iter(splits))
     return splits[method]["mean"], f"test pixels of the {method} split"

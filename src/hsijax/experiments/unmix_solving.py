@@ -6,16 +6,22 @@ import numpy as np
 
 from hsijax.config import Progress
 from hsijax.config.unmix import BLIND
-from hsijax.experiments.unmix_learning import keep_predictions, learn_from_mixtures
+from hsijax.experiments.unmix_endmembers import find_endmembers, number_endmembers
+from hsijax.experiments.unmix_learning import (
+    keep_predictions,
+    learn_from_mixtures,
+    rewind,
+)
 from hsijax.experiments.unmix_scores import align, reorder, spectral_errors
-from hsijax.experiments.unmix_task import UnmixTask, find_endmembers
+from hsijax.experiments.unmix_task import UnmixTask
 from hsijax.io.spectral_library import SpectralLibrary
 from hsijax.runs import Run
 from hsijax.unmixing.edaa import edaa
 from hsijax.unmixing.estimate import Estimate, estimate_abundances
-from hsijax.unmixing.extraction import EXTRACTORS
 from hsijax.unmixing.normalise import normalise
 from hsijax.unmixing.uncertainty import residuals
+
+Seconds = tuple[float, float]  # to learn and to unmix
 
 
 def solve_runs(run: Run, task: UnmixTask, progress: Progress) -> Estimate:
@@ -27,49 +33,51 @@ def solve_runs(run: Run, task: UnmixTask, progress: Progress) -> Estimate:
     Returns:
         The first run's estimate, in the reference's order where there is one.
     """
-    by_chance = (
-        task.config.learns
-        or task.config.model in BLIND
-        or task.config.endmembers in EXTRACTORS
-    )
-    estimates = []
-    for index in range(task.config.runs if by_chance else 1):
-        start = time.perf_counter()
-        estimate = _solve(run, task, index, progress)
-        seconds = time.perf_counter() - start
-        if index == 0:
-            run.update_manifest(seconds={"unmix": seconds})
-        estimates.append(_measure(run, task, estimate, index, seconds))
-    if not by_chance:
-        for index in range(1, task.config.runs):
-            _measure(run, task, estimates[0], index, 0.0)
-    return estimates[0]
+    if task.config.learns:
+        rewind(run, task.config, task.config.runs)
+    first, seconds = _solve(run, task, 0, progress)
+    to_learn, to_unmix = seconds
+    spent = {"train": to_learn, "unmix": to_unmix}
+    run.update_manifest(seconds=spent if task.config.learns else {"unmix": to_unmix})
+    whole = _measure(run, task, first, 0, seconds)
+    for index in range(1, task.config.runs):
+        if task.by_chance:
+            estimate, seconds = _solve(run, task, index, progress)
+            _measure(run, task, estimate, index, seconds)
+        else:
+            _measure(run, task, first, index, seconds)
+    return whole
 
 
-def _solve(run: Run, task: UnmixTask, index: int, progress: Progress) -> Estimate:
-    config = task.config
-    words = f"{config.model}, run {index + 1}"
+def _solve(
+    run: Run, task: UnmixTask, index: int, progress: Progress
+) -> tuple[Estimate, Seconds]:
+    """Unmix once, and say how long that took."""
+    config, library = task.config, task.library
+    start = time.perf_counter()
     if config.model in BLIND:
-        return _solve_blindly(task, index, progress)
-    library = task.library
+        estimate = _solve_blindly(task, index, progress)
+        return estimate, (0.0, time.perf_counter() - start)
     assert library is not None
-    if index and config.endmembers in EXTRACTORS:
-        library = find_endmembers(config, task.data, task.count, index)
+    if index and task.endmembers.drawn:
+        library = find_endmembers(config, task.data, task.endmembers.count, index)
     if config.learns:
-        return learn_from_mixtures(run, task, library, index, progress)
+        estimate = learn_from_mixtures(run, task, library, index, progress)
+        assert estimate.seconds is not None
+        return estimate, estimate.seconds
+    words = f"{config.model}, run {index + 1}"
     progress(words, 0, 1)
     estimate = estimate_abundances(config, task.spectra, library)
     progress(words, 1, 1)
-    return estimate
+    return estimate, (0.0, time.perf_counter() - start)
 
 
 def _solve_blindly(task: UnmixTask, index: int, progress: Progress) -> Estimate:
     """Look for endmembers and abundances at once."""
-    scene, spectra = task.data.scene, task.spectra
-    seed = task.config.seed + index
-    found = edaa(spectra, task.count, seed=seed, progress=progress)
+    scene, spectra, count = task.data.scene, task.spectra, task.endmembers.count
+    found = edaa(spectra, count, seed=task.config.seed + index, progress=progress)
     library = SpectralLibrary(
-        tuple(f"endmember {number}" for number in range(1, task.count + 1)),
+        number_endmembers(count),
         found.endmembers.astype(np.float64),
         None if scene.wavelengths is None else scene.wavelengths[scene.good_bands],
     )
@@ -77,15 +85,27 @@ def _solve_blindly(task: UnmixTask, index: int, progress: Progress) -> Estimate:
     shapes = normalise(spectra, "l2")
     rmse, angle = residuals(shapes, found.abundances, found.archetypes)
     rmse = rmse * np.linalg.norm(spectra, axis=1)
-    return Estimate(library.names, found.abundances, library, rmse, angle)
+    details = {
+        "chosen": found.chosen,
+        "losses": found.losses.tolist(),
+        "coherences": found.coherences.tolist(),
+    }
+    return Estimate(
+        library.names,
+        found.abundances,
+        library,
+        rmse,
+        angle,
+        details={"blind": details},
+    )
 
 
 def _measure(
-    run: Run, task: UnmixTask, estimate: Estimate, index: int, seconds: float
+    run: Run, task: UnmixTask, estimate: Estimate, index: int, seconds: Seconds
 ) -> Estimate:
     """Compare one run with the reference, on the test pixels of that run's splits."""
     reference, data = task.reference, task.data
-    if reference is None or task.splits is None:
+    if reference is None:
         return estimate
     truth = reference.abundances[data.valid]
     order, how = align(estimate, reference, truth)
@@ -94,8 +114,11 @@ def _measure(
     if order is None:
         return estimate
     estimate = reorder(estimate, order, reference.names)
-    if index == 0:
-        run.update_manifest(sad=spectral_errors(estimate, reference))
+    errors = spectral_errors(estimate, reference)
+    if errors is not None:
+        run.update_entry("sad", index, errors)
+    if task.splits is None:
+        return estimate
     place = np.full(data.valid.shape, -1)
     place[data.valid] = np.arange(len(truth))
     for numbers in task.columns.values():
@@ -109,6 +132,6 @@ def _measure(
             pixels,
             truth[rows],
             estimate.abundances[rows],
-            [0.0, seconds],
+            seconds,
         )
     return estimate

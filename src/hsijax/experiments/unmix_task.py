@@ -9,24 +9,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hsijax.config import Progress, UnmixConfig, no_progress
-from hsijax.config.unmix import BLIND, SOLVERS
-from hsijax.errors import UsageError
-from hsijax.io.spectral_library import SpectralLibrary, read_library
+from hsijax.config.unmix import BLIND
+from hsijax.experiments.unmix_endmembers import Endmembers, choose_endmembers
+from hsijax.experiments.unmix_splits import reread_splits, split_pixels
+from hsijax.io.spectral_library import SpectralLibrary
+from hsijax.scenes import SourceFile
 from hsijax.scenes.loading import find_sheet
 from hsijax.scenes.reference import Reference
 from hsijax.scenes.unmixing_scene import UnmixingScene, load_unmixing_scene
-from hsijax.splits import SplitFile, SplitPlan, leakage, load_splits, make_splits
-from hsijax.unmixing.counting import count_endmembers
-from hsijax.unmixing.extraction import EXTRACTORS, extract_endmembers
-from hsijax.unmixing.matching import match_spectra
-from hsijax.unmixing.resampling import check_scale, fit_library
+from hsijax.splits import SplitFile, leakage
+from hsijax.unmixing.extraction import EXTRACTORS
 
 log = logging.getLogger("hsijax")
-
-BLOCK_SIDE = 10  # pixels, unless the settings say otherwise
-# Patches that block splits keep apart at least, so that methods of single pixels and
-# of 3 x 3 patches are tested on the same pixels.
-APART = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +32,19 @@ class UnmixTask:
 
     config: UnmixConfig
     data: UnmixingScene
-    library: SpectralLibrary | None
-    origin: str  # of the endmembers, in words
-    count: int  # of abundance maps, where the method looks for the endmembers itself
+    endmembers: Endmembers
     splits: SplitFile | None  # None without reference abundances
     columns: dict[str, list[int]]
+
+    @property
+    def library(self) -> SpectralLibrary | None:
+        """The endmembers, where they are given to the method."""
+        return self.endmembers.library
+
+    @property
+    def origin(self) -> str:
+        """Where the endmembers come from, in words."""
+        return self.endmembers.origin
 
     @property
     def reference(self) -> Reference | None:
@@ -53,6 +55,12 @@ class UnmixTask:
     def learns_from_reference(self) -> bool:
         """Whether a network or another learner is shown the reference abundances."""
         return self.config.learns and self.library is None
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether two runs differ in more than the pixels that are tested."""
+        config = self.config
+        return config.learns or config.model in BLIND or self.endmembers.drawn
 
     @property
     def spectra(self) -> Float[np.ndarray, "pixels bands"]:
@@ -67,16 +75,26 @@ def load_unmix_task(
 ) -> UnmixTask:
     """Read the scene, find or read its endmembers, and split its pixels.
 
+    Args:
+        config: says what to read.
+        split_file: a run folder's own, which has a split a training.
+        progress: is told of slow steps.
+
     Raises:
         UsageError: the method needs endmembers or abundances that are not there.
         HsijaxError: a file cannot be read or does not fit the scene.
     """
     data = load_config_scene(config, progress)
-    library, origin, count = _endmembers(config, data, progress)
+    endmembers = choose_endmembers(config, data, progress)
     splits, columns = None, {}
     if data.reference is not None:
-        splits, columns = _splits(config, data, data.reference, split_file)
-    return UnmixTask(config, data, library, origin, count, splits, columns)
+        classes = dominant_endmembers(data.reference, data)
+        if split_file is not None:
+            splits, columns = reread_splits(split_file, classes)
+        else:
+            needed = config.learns and endmembers.library is None
+            splits, columns = split_pixels(config, data.reference, classes, needed)
+    return UnmixTask(config, data, endmembers, splits, columns)
 
 
 def load_config_scene(config: UnmixConfig, progress: Progress) -> UnmixingScene:
@@ -109,170 +127,6 @@ def with_absolute_paths(config: UnmixConfig) -> UnmixConfig:
     )
 
 
-def find_endmembers(
-    config: UnmixConfig, data: UnmixingScene, count: int, run: int = 0
-) -> SpectralLibrary:
-    """Pick pixels of the scene as its endmembers, by the method in the settings."""
-    method = config.endmembers if config.endmembers in EXTRACTORS else "vca"
-    pixels = np.argwhere(data.valid).astype(np.int32)
-    found = extract_endmembers(
-        str(method),
-        data.cube[data.valid],
-        count,
-        seed=config.seed + run,
-        robust=config.robust,
-    )
-    scene = data.scene
-    library = SpectralLibrary(
-        tuple(f"endmember {number}" for number in range(1, count + 1)),
-        data.cube[data.valid][found].astype(np.float64),
-        None if scene.wavelengths is None else scene.wavelengths[scene.good_bands],
-        None if scene.fwhm is None else scene.fwhm[scene.good_bands],
-        pixels=pixels[found],
-    )
-    return name_by_reference(library, data.reference)
-
-
-def name_by_reference(
-    library: SpectralLibrary, reference: Reference | None
-) -> SpectralLibrary:
-    """Order endmembers that were found as the reference has them, and name them so.
-
-    They are matched by spectral angle; where the reference has no spectra or another
-    number of them, nothing changes.
-    """
-    if reference is None or reference.endmembers is None:
-        return library
-    known = reference.endmembers.spectra
-    if len(known) != len(library.spectra):
-        return library
-    order = match_spectra(library.spectra, known)
-    return replace(
-        library,
-        names=reference.names,
-        spectra=library.spectra[order],
-        pixels=None if library.pixels is None else library.pixels[order],
-    )
-
-
-def _endmembers(
-    config: UnmixConfig, data: UnmixingScene, progress: Progress
-) -> tuple[SpectralLibrary | None, str, int]:
-    """Return the endmembers, where they come from, and how many there are."""
-    reference, wanted = data.reference, config.endmembers
-    if wanted is not None and wanted not in EXTRACTORS:
-        return _read_endmembers(wanted, data)
-    if config.model in BLIND and wanted is not None:
-        raise UsageError(f"--model {config.model} looks for the endmembers itself")
-    if wanted is None and reference is not None:
-        if config.model in BLIND or config.learns:
-            return None, "", len(reference.names)
-        if reference.endmembers is not None:
-            names = ", ".join(reference.names)
-            return reference.endmembers, f"the reference's: {names}", len(names)
-    if wanted is None and config.model in SOLVERS:
-        raise UsageError(
-            f"--model {config.model} needs endmembers: give --endmembers FILE, or vca, "
-            "nfindr, spa or ppi to look for them in the scene"
-        )
-    count, reason = _count(config, data, progress)
-    if config.model in BLIND:
-        return None, reason, count
-    if config.model == "mesma":
-        raise UsageError("--model mesma needs --endmembers FILE, a spectral library")
-    method = wanted or "vca"
-    origin = f"{count} pixels of the scene, by {method.upper()} ({reason})"
-    return find_endmembers(config, data, count), origin, count
-
-
-def _read_endmembers(
-    wanted: str, data: UnmixingScene
-) -> tuple[SpectralLibrary, str, int]:
-    path, _, key = (wanted, "", None) if Path(wanted).exists() else _split_key(wanted)
-    if not Path(path).exists() and Path(path).suffix == "":
-        raise UsageError(
-            f"--endmembers {wanted} is neither a file nor one of "
-            f"{', '.join(EXTRACTORS)}"
-        )
-    scene = data.scene
-    library = fit_library(
-        read_library(Path(path), key),
-        scene.wavelengths,
-        scene.fwhm,
-        scene.good_bands,
-        scene.name,
-    )
-    check_scale(library, data.cube[data.valid], scene.name)
-    return library, f"{path} ({len(library.names)} spectra)", len(library.names)
-
-
-def _split_key(wanted: str) -> tuple[str, str, str | None]:
-    path, colon, key = wanted.rpartition(":")
-    return (path, colon, key) if colon else (wanted, "", None)
-
-
-def _count(
-    config: UnmixConfig, data: UnmixingScene, progress: Progress
-) -> tuple[int, str]:
-    """How many endmembers to look for, and why so many."""
-    if config.count is not None:
-        return config.count, "--count"
-    if data.reference is not None:
-        return len(data.reference.names), "as many as the reference has"
-    progress("counting endmembers", 0, 1)
-    counts = count_endmembers(data.cube[data.valid])
-    progress("counting endmembers", 1, 1)
-    count = max(counts.hysime, 2)
-    return count, f"HySime says {counts.hysime}, HFC {counts.hfc}; --count decides"
-
-
-def _splits(
-    config: UnmixConfig,
-    data: UnmixingScene,
-    reference: Reference,
-    split_file: Path | None,
-) -> tuple[SplitFile, dict[str, list[int]]]:
-    """Split the pixels by their dominant endmember, in each of the wanted ways."""
-    classes = dominant_endmembers(reference, data)
-    if split_file is not None or config.split == "file":
-        file = load_splits(split_file or Path(str(config.split_file)), classes)
-        if split_file is not None:  # a run folder's own
-            return file, {k: list(v) for k, v in file.settings["columns"].items()}
-        if len(file.splits) < config.runs:
-            raise UsageError(
-                f"{config.split_file} holds {len(file.splits)} splits, and --runs "
-                f"{config.runs} needs one each"
-            )
-        file = replace(file, splits=file.splits[: config.runs])
-        return file, {file.method: list(range(config.runs))}
-    methods = ["random", "blocks"] if config.split == "both" else [config.split]
-    splits, columns = [], {}
-    for method in methods:
-        columns[method] = [len(splits) + run for run in range(config.runs)]
-        splits += make_splits(
-            classes,
-            SplitPlan(
-                method,
-                frac=config.frac,
-                block_side=config.block_side or BLOCK_SIDE,
-                val_frac=config.val_frac,
-            ),
-            seed=config.seed,
-            runs=config.runs,
-            patch_side=max(config.patch, APART),
-            class_names=dict(enumerate(reference.names, start=1)),
-        )
-    source = reference.source
-    settings = {
-        "columns": columns,
-        "frac": config.frac,
-        "val_frac": config.val_frac,
-        "seed": config.seed,
-    }
-    hashed = source.sha256 if source else None
-    return SplitFile(splits, "+".join(methods), hashed, settings), columns
-
-
 def dominant_endmembers(
     reference: Reference, data: UnmixingScene
 ) -> Int[np.ndarray, "rows cols"]:
@@ -296,16 +150,14 @@ def describe_unmix_task(task: UnmixTask) -> dict[str, Any]:
             "simulated": data.simulated,
             "pixels": int(data.valid.sum()),
         },
-        "endmembers": {"origin": task.origin},
+        "endmembers": {"origin": task.origin, **_locate(task.endmembers.source)},
         "ground_truth": None,
         "split_method": None,
         "splits": [],
     }
     if reference is not None:
-        source = reference.source
         entries["ground_truth"] = {
-            "path": str(source.path) if source else None,
-            "sha256": source.sha256 if source else None,
+            **_locate(reference.source),
             "order": reference.order,
             "names": list(reference.names),
         }
@@ -321,3 +173,11 @@ def describe_unmix_task(task: UnmixTask) -> dict[str, Any]:
             for split in task.splits.splits
         ]
     return entries
+
+
+def _locate(source: SourceFile | None) -> dict[str, str | None]:
+    """Say which file something is from; `sha256` tells whether it is the same later."""
+    return {
+        "path": str(source.path) if source else None,
+        "sha256": source.sha256 if source else None,
+    }

@@ -159,17 +159,22 @@ def write_abundance_arrays(
     abundances: Float[np.ndarray, "rows cols endmembers"],
     names: Sequence[str],
     endmembers: SpectralLibrary | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write an .npz of abundances with the names and, where known, the spectra.
 
-    Its arrays: `abundances`, `names`, and of the endmembers `spectra`
-    [endmembers bands], `wavelengths` (nm) and `pixels` (row, col) as far as they are
-    known. No pickle is in it.
+    Its arrays: `abundances`, `names`, `notes` (texts: what nobody may overlook), and
+    of the endmembers `spectra` [endmembers bands], `wavelengths` (nm) and `pixels`
+    (row, col) as far as they are known. No pickle is in it.
 
     Raises:
         HsijaxError: the disk is full.
     """
-    arrays = {"abundances": abundances, "names": np.array(names, dtype=np.str_)}
+    arrays = {
+        "abundances": abundances,
+        "names": np.array(names, dtype=np.str_),
+        "notes": np.array(notes, dtype=np.str_),
+    }
     if endmembers is not None:
         known = {
             "spectra": endmembers.spectra,

@@ -1,11 +1,13 @@
 """What all figures share: style, colours, and how they are written."""
 
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -17,6 +19,8 @@ FAINT = "#d0d4d9"
 GRID = "#e5e8eb"
 STAMP = "#b3261e"
 LINE = "#1f5fa8"
+# Letters of a heading, and of the stamp beneath it, that fit into an inch.
+HEADING_LETTERS, STAMP_LETTERS = 10, 14
 
 
 @contextmanager
@@ -33,6 +37,21 @@ def save_figure(path: Path, figure: Figure) -> None:
     with write_atomically(path) as temporary:
         metadata = {"Software": None}
         FigureCanvasAgg(figure).print_png(temporary, metadata=metadata)
+
+
+def write_heading(figure: Figure, first: Axes, title: str, stamp: str = "") -> None:
+    """Write a title above a figure, and beneath it in red what nobody may overlook.
+
+    Both are broken into as many lines as they need; `first` is the topmost plot.
+    """
+    width = figure.get_size_inches()[0] - 1
+    heading = textwrap.fill(title, int(HEADING_LETTERS * width))
+    style = {"x": 0.01, "ha": "left", "fontsize": 11, "weight": "bold"}
+    figure.suptitle(heading, parse_math=False, **style)
+    if stamp:
+        lines = textwrap.fill(stamp, int(STAMP_LETTERS * width))
+        style = {"loc": "left", "fontsize": 9, "color": STAMP}
+        first.set_title(lines, parse_math=False, **style)
 
 
 def shorten(name: str) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Integer
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
@@ -14,10 +13,10 @@ from matplotlib.ticker import MaxNLocator
 from hsijax.reports.drawing import (
     GRID,
     LINE,
-    STAMP,
     plain_style,
     save_figure,
     shorten,
+    write_heading,
 )
 from hsijax.reports.tables import SELECTED_ON_TEST
 from hsijax.scenes.scene import LandClass
@@ -35,12 +34,14 @@ def save_training_figure(
     *,
     title: str,
     selected_on_test: bool = False,
+    stamp: str = "",
 ) -> None:
     """Write a PNG of loss, learning rate and, where there is one, accuracy by epoch.
 
     `history` has the rows of `history.csv`: run, epoch, loss, lr, and score, the
     accuracy (share of 1) on the pixels that select the epoch. Drawn are the mean over
-    the runs and the range between the lowest and the highest.
+    the runs and the range between the lowest and the highest. `stamp` stands above
+    them in red, for what nobody may overlook.
 
     Raises:
         HsijaxError: the disk is full.
@@ -75,7 +76,9 @@ def save_training_figure(
             axes.grid(color=GRID)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        _write_heading(figure, all_axes[0, 0], title, selected_on_test)
+        stamps = [SELECTED_ON_TEST] if selected_on_test else []
+        stamps += [stamp] if stamp else []
+        write_heading(figure, all_axes[0, 0], title, "; ".join(stamps))
         last = all_axes[-1, 0]
         last.set_xlabel("epoch")
         last.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -108,7 +111,7 @@ def save_confusion_figure(
         size = (max(side + 1.9, 5.0), side + 1.2)
         figure = Figure(figsize=size, dpi=DPI, layout=PADDED)
         axes = figure.subplots()
-        _write_heading(figure, axes, title, selected_on_test)
+        write_heading(figure, axes, title, SELECTED_ON_TEST * selected_on_test)
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         ticks = range(count)
         axes.set_xticks(ticks, names, rotation=90, fontsize=8, parse_math=False)
@@ -152,15 +155,6 @@ def row_shares(
            [0.  , 0.  ]])
     """
     return confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-
-
-def _write_heading(
-    figure: Figure, first: Axes, title: str, selected_on_test: bool
-) -> None:
-    left = {"x": 0.01, "ha": "left"}
-    figure.suptitle(title, fontsize=11, weight="bold", parse_math=False, **left)
-    if selected_on_test:
-        first.set_title(SELECTED_ON_TEST, loc="left", fontsize=9, color=STAMP)
 
 
 def _cell_points(count: int) -> float:

@@ -21,6 +21,7 @@ from hsijax.reports.drawing import (
     plain_style,
     save_figure,
     shorten,
+    write_heading,
 )
 from hsijax.scenes.palette import distinct_colours
 
@@ -39,6 +40,7 @@ def save_spectra_figure(
     *,
     title: str,
     reference: SpectralLibrary | None = None,
+    stamp: str = "",
 ) -> None:
     """Write a PNG of spectra against wavelength, or band number where that is unknown.
 
@@ -51,6 +53,7 @@ def save_spectra_figure(
         title: stands above them.
         reference: as many spectra, each to compare with the same row of `library`;
             dashed.
+        stamp: stands above them in red, for what nobody may overlook.
 
     Raises:
         HsijaxError: the disk is full.
@@ -64,8 +67,7 @@ def save_spectra_figure(
             handles = _draw_classes(axes, library)
         else:
             handles = _draw_all(axes, library)
-        style = {"loc": "left", "fontsize": 11, "weight": "bold"}
-        axes.set_title(title, parse_math=False, **style)
+        write_heading(figure, axes, title, stamp)
         known = library.wavelengths is not None
         axes.set_xlabel("wavelength (nm)" if known else "band")
         axes.set_ylabel(_name_values(library))

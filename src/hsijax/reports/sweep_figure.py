@@ -8,7 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import NullLocator
 
-from hsijax.reports.drawing import GRID, INK, LINE, plain_style, save_figure, shorten
+from hsijax.reports.drawing import (
+    GRID,
+    LINE,
+    plain_style,
+    save_figure,
+    shorten,
+    write_heading,
+)
 
 DPI = 200
 COLOURS = (LINE, "#d55e00", "#009e73", "#cc79a7")
@@ -29,7 +36,7 @@ def save_sweep_figure(
     ylabel: str,
     title: str,
     log_x: bool = False,
-    printed: Sequence[tuple[Number, Number]] | None = None,
+    stamp: str = "",
 ) -> None:
     """Write a PNG of one line a series, with a bar of a standard deviation each way.
 
@@ -42,7 +49,7 @@ def save_sweep_figure(
         ylabel: name of what was measured.
         title: stands above the lines.
         log_x: whether the setting goes up by factors.
-        printed: points (x, y) of the paper's own figure.
+        stamp: stands above them in red, for what nobody may overlook.
 
     Raises:
         HsijaxError: the disk is full.
@@ -62,10 +69,6 @@ def save_sweep_figure(
                 color=COLOURS[index % len(COLOURS)],
                 marker=MARKERS[index % len(MARKERS)],
             )
-        if printed:
-            x, y = zip(*printed, strict=True)
-            paper = {"label": "the paper", "color": INK, "zorder": 5}
-            axes.plot(x, y, marker="x", linestyle=":", **paper)
         if log_x:
             axes.set_xscale("log")
         if len(values) <= MOST_TICKS:
@@ -74,8 +77,7 @@ def save_sweep_figure(
         axes.set_ylim(bottom=0)
         axes.set_xlabel(xlabel, parse_math=False)
         axes.set_ylabel(ylabel, parse_math=False)
-        style = {"loc": "left", "fontsize": 11, "weight": "bold"}
-        axes.set_title(title, parse_math=False, **style)
+        write_heading(figure, axes, title, stamp)
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)

@@ -45,8 +45,13 @@ def endmember_rows(metrics: Metrics) -> list[tuple[str, ...]]:
     if whole := whole_figures(metrics):
         columns.append(format_figures(whole, None))
     if metrics["sad"]:
-        angles = metrics["sad"]["per_endmember"]
-        columns.append({name: f"{angle:.4f}" for name, angle in angles.items()})
+        spread = metrics["sad"].get("std") or {}
+        columns.append(
+            {
+                name: _plus_minus(angle, spread.get("per_endmember", {}).get(name))
+                for name, angle in metrics["sad"]["per_endmember"].items()
+            }
+        )
     # In the order of the first column that has them.
     names = dict.fromkeys(name for column in columns for name in column)
     return [(name, *(column.get(name, "-") for column in columns)) for name in names]
@@ -55,17 +60,24 @@ def endmember_rows(metrics: Metrics) -> list[tuple[str, ...]]:
 def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
     """Return name and value of everything else, ready to be printed."""
     rows = [("scene", metrics["scene"])]
-    rows += [("method", f"{metrics['model']}, preset {metrics['preset']}")]
+    recipe = f", preset {metrics['preset']}" if metrics["trained_on"] else ""
+    rows += [("method", f"{metrics['model']}{recipe}")]
     origin = metrics.get("endmembers_from") or ", ".join(metrics["endmembers"])
     rows += [("endmembers", origin)]
+    learned = learned_from_splits(metrics)
     for name, split in metrics["splits"].items():
-        counts = (format_count(split[key]) for key in ("n_train", "n_test"))
-        rows.append((f"training / test pixels, {name} split", " / ".join(counts)))
-    if metrics["sad"]:
-        rows.append(("mean SAD (rad)", f"{metrics['sad']['mean']:.4f}"))
-    if metrics.get("held_out_mixtures"):
-        value = metrics["held_out_mixtures"]["sum"]
-        rows.append(("sum of RMSE, simulated mixtures held out", f"{value:.4f}"))
+        counts = [format_count(split[key]) for key in ("n_train", "n_test")]
+        if learned:
+            rows.append((f"training / test pixels, {name} split", " / ".join(counts)))
+        else:
+            rows.append((f"test pixels, {name} split", counts[1]))
+    for key, figure, name in (
+        ("sad", "mean", "mean SAD (rad)"),
+        ("held_out_mixtures", "sum", "sum of RMSE, simulated mixtures held out"),
+    ):
+        if found := metrics.get(key):
+            spread = found.get("std") or {}
+            rows.append((name, _plus_minus(found[figure], spread.get(figure))))
     if metrics["reconstruction"]:
         for key, name in {"rmse": "RMSE", "angle": "spectral angle (rad)"}.items():
             value = metrics["reconstruction"][key]
@@ -78,7 +90,7 @@ def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
         rows.append(("parameters", f"{metrics['parameters']:,}"))
     if metrics["negative_share"] is not None:
         rows.append(("negative abundances", format_share(metrics["negative_share"])))
-    for name, split in metrics["splits"].items():
+    for name, split in metrics["splits"].items() if learned else ():
         spent = split["seconds"]
         words = f"{spent['train']:.1f} / {spent['predict']:.2f}"
         rows.append((f"seconds to train / predict, {name} split", words))
@@ -102,8 +114,11 @@ def notes(metrics: Metrics) -> list[str]:
         )
     if metrics.get("matched"):
         lines.append(_sentence(f"endmembers {metrics['matched']}"))
+    lines += [_sentence(note) for note in metrics.get("notes", ())]
     if truth := metrics["ground_truth"]:
         lines += _describe_truth(truth)
+    if not learned_from_splits(metrics):
+        return lines
     for name, split in metrics["splits"].items():
         inside, overlap = (
             format_share(split["leakage"][key])
@@ -125,9 +140,7 @@ def format_figures(mean: Figures, std: Figures | None) -> dict[str, str]:
     """
     means, deviations = name_figures(mean), name_figures(std) if std else {}
     return {
-        name: f"{value:.4f}"
-        + ("" if deviations.get(name) is None else f" ± {deviations[name]:.4f}")
-        for name, value in means.items()
+        name: _plus_minus(value, deviations.get(name)) for name, value in means.items()
     }
 
 
@@ -146,9 +159,19 @@ def whole_figures(metrics: Metrics) -> Figures | None:
     return {**rmse, "rms_aad": metrics["rms_aad"]}
 
 
+def learned_from_splits(metrics: Metrics) -> bool:
+    """Whether the method was shown the training pixels, not mixtures or nothing."""
+    return bool(metrics["trained_on"]) and not metrics.get("held_out_mixtures")
+
+
 def count_runs(metrics: Metrics) -> int:
     """Return how many runs each mean is of; 0 where nothing was measured."""
     return max((len(s["values"]) for s in metrics["splits"].values()), default=0)
+
+
+def _plus_minus(value: float, deviation: float | None) -> str:
+    spread = "" if deviation is None else f" ± {deviation:.4f}"
+    return f"{value:.4f}{spread}"
 
 
 def _describe_truth(truth: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from hsijax.reports.unmixing_rows import (
     endmember_rows,
     format_figures,
     header,
+    learned_from_splits,
     notes,
     summary_rows,
     whole_figures,
@@ -185,17 +186,21 @@ def _figures(
 def _described(metrics: Metrics) -> Iterator[dict[str, Any]]:
     """Yield all that is no error of abundances."""
     for split, column in metrics["splits"].items():
-        for key in ("n_train", "n_validation", "n_test"):
+        learned = learned_from_splits(metrics)
+        for key in ("n_train", "n_validation", "n_test") if learned else ("n_test",):
             cells = {"measure": key, "unit": "count", "mean": column[key]}
             yield {"split": split} | cells
-        for key, share in column["leakage"].items():
+        for key, share in column["leakage"].items() if learned else ():
             yield {"split": split, "measure": key, "unit": "share", "mean": share}
-        for key, seconds in column["seconds"].items():
+        for key, seconds in column["seconds"].items() if learned else ():
             cells = {"measure": f"seconds_{key}", "unit": "seconds", "mean": seconds}
             yield {"split": split} | cells
     if metrics["sad"]:
+        spread = (metrics["sad"].get("std") or {}).get("per_endmember", {})
         for name, angle in metrics["sad"]["per_endmember"].items():
             cells = {"measure": "sad", "unit": "radian", "mean": angle}
+            if name in spread:
+                cells |= {"std": spread[name], "ddof": 0}
             yield cells | {"endmember": name}
     provenance = (metrics["ground_truth"] or {}).get("provenance")
     if provenance:

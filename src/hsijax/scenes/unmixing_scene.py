@@ -12,11 +12,12 @@ from hsijax.config import Progress, no_progress
 from hsijax.errors import HsijaxError
 from hsijax.io import open_file
 from hsijax.io.arrays import ArrayFile, Variable
-from hsijax.scenes.catalogue import CATALOGUE, SceneSheet
+from hsijax.scenes.catalogue import SceneSheet
 from hsijax.scenes.download import locate
 from hsijax.scenes.labels import split_key
 from hsijax.scenes.loading import find_sheet, load_scene
 from hsijax.scenes.lookup import find_file
+from hsijax.scenes.recognition import list_alike, recognise
 from hsijax.scenes.reference import (
     NoReferenceError,
     Reference,
@@ -92,19 +93,19 @@ def load_unmixing_scene(
         nodata=nodata,
         progress=progress,
     )
-    known = sheet or _recognise(scene)
     cube, valid = _read_cube(scene)
-    scale, note = _find_scale(scene, known, scale, float(cube.max()))
-    cube /= np.float32(scale)
     good = scene.good_bands
     target = Target(
         cube=cube,
         valid=valid,
         good_bands=good,
-        scale=scale,
         wavelengths=None if scene.wavelengths is None else scene.wavelengths[good],
         fwhm=None if scene.fwhm is None else scene.fwhm[good],
     )
+    known = sheet or recognise(scene, target, data_dir)
+    scale, note = _find_scale(scene, known, scale, float(cube.max()))
+    cube /= np.float32(scale)
+    target = target._replace(scale=scale)
     ready = UnmixingScene(scene, cube, valid, scale, notes=(*scene.notes, *note))
     if sheet and sheet.simulated:
         ready = replace(ready, simulated=sheet.simulated)
@@ -158,24 +159,19 @@ def _find_scale(
                 f"are, though the {teller} has a factor of {found:g}",
             )
         return found, (f"the values are divided by {found:g}, as the {teller} says",)
-    if highest > HIGHEST_REFLECTANCE:
-        return 1.0, (
-            f"the values reach {highest:g} and are used as they are: nothing says by "
-            "what to divide them for reflectance (--scale)",
-        )
-    return 1.0, ()
-
-
-def _recognise(scene: Scene) -> SceneSheet | None:
-    """Return the catalogue's scene of the same size, if it has reference abundances."""
-    for sheet in CATALOGUE.values():
-        if (
-            sheet.shape == scene.shape
-            and sheet.file("abundances")
-            and not sheet.simulated
-        ):
-            return sheet
-    return None
+    if highest <= HIGHEST_REFLECTANCE:
+        return 1.0, ()
+    alike = next((s for s in list_alike(scene) if s is not sheet and s.scale), None)
+    hint = (
+        f"; the cube has the size of {alike.name}: if it is that scene, --scale "
+        f"{alike.scale:g}"
+        if alike
+        else ""
+    )
+    return 1.0, (
+        f"the values reach {highest:g} and are used as they are: nothing says by what "
+        f"to divide them for reflectance (--scale){hint}",
+    )
 
 
 def _read_named(file_and_key: str, target: Target) -> Reference:

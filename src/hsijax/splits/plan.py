@@ -213,8 +213,8 @@ def _check(split: Split, ground_truth: Raster, names: _Names) -> list[str]:
     tested = class_counts(ground_truth, split.test, ids) > 0
     if trained.sum() < 2:
         raise HsijaxError(
-            f"{int(trained.sum())} of {len(ids)} classes have training pixels and a "
-            "classifier needs two: train on more pixels or use smaller blocks"
+            f"{int(trained.sum())} of {len(ids)} classes have training pixels and "
+            "learning needs two: train on more pixels or use smaller blocks"
         )
     if not tested.any():
         raise HsijaxError(

@@ -1,6 +1,8 @@
 """Abundances of given endmembers by any of the solvers, and how good they are."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +13,7 @@ from hsijax.metrics.unmixing import spectral_angle
 from hsijax.unmixing.abundances import solve_abundances
 from hsijax.unmixing.materials import add_by_material, material_means
 from hsijax.unmixing.mesma import mesma
+from hsijax.unmixing.normalise import NORMS, normalise
 from hsijax.unmixing.sunsal import sunsal
 from hsijax.unmixing.uncertainty import abundance_deviations, residuals
 
@@ -33,6 +36,9 @@ class Estimate:
     models: Int[np.ndarray, "pixels largest"] | None = None  # spectra taken, -1 none
     shade: Float[np.ndarray, " pixels"] | None = None  # divided by the rest
     parameters: int | None = None  # trainable ones
+    seconds: tuple[float, float] | None = None  # to learn and to unmix
+    notes: tuple[str, ...] = ()  # sentences to stand beside the figures
+    details: Mapping[str, Any] = field(default_factory=dict)  # for `metrics.json`
 
 
 def estimate_abundances(
@@ -43,7 +49,9 @@ def estimate_abundances(
     """Unmix spectra by the solver that the settings name.
 
     Of a library with several spectra a material, the least-squares solvers take the
-    means, the sparse solver and MESMA all of them.
+    means, the sparse solver and MESMA all of them. The least-squares solvers see pixels
+    and endmembers divided by the norm in the settings; the residuals are those of the
+    pixels as they are.
 
     Raises:
         UsageError: there is no such solver.
@@ -54,17 +62,27 @@ def estimate_abundances(
     if config.model == "mesma":
         return _multiple(config, spectra, library)
     materials = material_means(library)
-    solution = solve_abundances(config.model, spectra, materials.spectra)
-    rmse, angle = residuals(spectra, solution.abundances, materials.spectra)
-    return Estimate(
+    shapes = normalise(spectra, config.norm)
+    directions = normalise(materials.spectra, config.norm)
+    solution = solve_abundances(config.model, shapes, directions)
+    rmse, angle = residuals(shapes, solution.abundances, directions)
+    estimate = Estimate(
         materials.names,
         solution.abundances,
         materials,
         rmse,
         angle,
-        abundance_deviations(config.model, solution, spectra, materials.spectra),
+        abundance_deviations(config.model, solution, shapes, directions),
         solution.kkt,
         solution.condition,
+    )
+    size_of = NORMS[config.norm]
+    if size_of is None:
+        return estimate
+    return replace(
+        estimate,
+        rmse=rmse * size_of(spectra)[:, 0],
+        notes=(f"pixels and endmembers are divided by their {config.norm} norm",),
     )
 
 
@@ -78,7 +96,18 @@ def _sparse(
     rmse, angle = residuals(spectra, found.abundances, library.spectra)
     materials = material_means(library)
     by_material = add_by_material(found.abundances, library)
-    return Estimate(materials.names, by_material, materials, rmse, angle)
+    left = int((~found.converged).sum())
+    details = {"iterations": int(found.iterations.max()), "not_converged": left}
+    words = f"{left:,} of {len(spectra):,} pixels did not converge"
+    return Estimate(
+        materials.names,
+        by_material,
+        materials,
+        rmse,
+        angle,
+        notes=(words,) if left else (),
+        details={"sunsal": details},
+    )
 
 
 def _multiple(

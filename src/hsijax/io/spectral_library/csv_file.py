@@ -101,11 +101,12 @@ def read_labels(path: Path, count: int, key: str | None = None) -> Labels | None
     return _label(table._replace(rows=rows), text, key)
 
 
-def write_library_csv(path: Path, library: SpectralLibrary) -> None:
+def write_library_csv(path: Path, library: SpectralLibrary, note: str = "") -> None:
     """Write a spectrum a row, after its name, class and pixel; numbers are exact.
 
     Titles of the bands are their wavelengths in nm, or "band 1" and so on. Widths
-    stand in a row of their own, the first.
+    stand in a row of their own, the first. `note`, what nobody may overlook, stands
+    in each row, in a column that `read_csv_library` passes over.
 
     Raises:
         HsijaxError: it cannot be written.
@@ -115,6 +116,8 @@ def write_library_csv(path: Path, library: SpectralLibrary) -> None:
         columns["class"] = library.classes
     if library.pixels is not None:
         columns["row"], columns["col"] = library.pixels.T
+    if note:
+        columns["note"] = [note] * len(library.names)
     bands = range(1, library.spectra.shape[1] + 1)
     titles = [f"band {band}" for band in bands]
     if library.wavelengths is not None:

@@ -68,11 +68,12 @@ def read_envi_library(path: Path, key: str | None = None) -> SpectralLibrary:
     return tidy_library(_with_table(library, data_path, key), data_path)
 
 
-def write_library_envi(path: Path, library: SpectralLibrary) -> None:
+def write_library_envi(path: Path, library: SpectralLibrary, note: str = "") -> None:
     """Write NAME.sli and NAME.hdr.
 
     Commas and braces in names, which would end a list there, become others. Classes
-    and pixels stand in fields of our own, which ENVI passes over.
+    and pixels stand in fields of our own, which ENVI passes over; `note`, what nobody
+    may overlook, in the description.
 
     Raises:
         HsijaxError: it cannot be written.
@@ -83,7 +84,9 @@ def write_library_envi(path: Path, library: SpectralLibrary) -> None:
     single = library.spectra.dtype == np.float32
     spectra = library.spectra.astype("<f4" if single else "<f8")
     fields: dict[str, object] = {
-        "description": "{spectral library}",
+        "description": _braced(
+            [f"spectral library: {note}" if note else "spectral library"]
+        ),
         "samples": library.spectra.shape[1],
         "lines": library.spectra.shape[0],
         "bands": 1,
