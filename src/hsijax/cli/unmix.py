@@ -174,6 +174,12 @@ def unmix(
         float | None,
         _option("--variability", "Of brightness in simulated mixtures.", LEARNING),
     ] = None,
+    controls: Annotated[
+        bool | None,
+        _option(
+            "--controls/--no-controls", "Measure what needs no network, too.", LEARNING
+        ),
+    ] = None,
     select: Annotated[
         str | None,
         _option("--select", "Epoch that counts: last or validation.", LEARNING),

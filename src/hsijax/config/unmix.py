@@ -30,7 +30,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("output", "targets", "epochs", "batch", "lr"), GRADUAL),
     **dict.fromkeys(("optimizer", "weight_decay", "schedule"), GRADUAL),
     **dict.fromkeys(("val_frac", "select"), GRADUAL),
-    **dict.fromkeys(("mixtures", "snr", "variability"), LEARNERS),
+    **dict.fromkeys(("mixtures", "snr", "variability", "controls"), LEARNERS),
 }
 
 
@@ -103,6 +103,7 @@ class UnmixConfig:
     mixtures: int = 10_000
     snr: float = 40.0  # dB
     variability: float = 0.1  # standard deviation of a spectrum's scale
+    controls: bool = True  # measure what needs no network on the same pixels, too
     # How often, and which epoch counts.
     runs: int = 1
     seed: int = 0

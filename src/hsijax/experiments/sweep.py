@@ -51,6 +51,8 @@ def sweep_unmixing(
         raise UsageError(f"--values of {over} are whole numbers")
     if whole:
         config = replace(config, apart=max(config.apart, *map(int, chosen)))
+    # The controls see neither the setting nor the network.
+    config = replace(config, controls=False)
     configs = [replace(config, **{over: value}) for value in chosen]
     rows = []
     for value, one in zip(chosen, configs, strict=True):

@@ -58,7 +58,8 @@ def learn_from_reference(run: Run, task: UnmixTask, progress: Progress) -> Estim
             predicted = unmixer.predict(data.cube, data.valid, split.test)
             seconds = [unmixer.seconds, time.perf_counter() - start]
             truth = reference.abundances[split.test[:, 0], split.test[:, 1]]
-            _measure_controls(stage, task, lesson, split.test, truth, index)
+            if task.config.controls:
+                _measure_controls(stage, task, lesson, split.test, truth, index)
             keep_predictions(run, number, split.test, truth, predicted, seconds)
     first = LEARNERS[task.config.model].load(run.network_file(0))
     run.update_manifest(trained_on="reference abundances of the training pixels")
