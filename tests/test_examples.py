@@ -88,6 +88,8 @@ def test_examples_run(folder, monkeypatch):
             arguments += SHORT if "paper" in arguments else [*SHORT, "--patch", "3"]
         if arguments[:2] == ["unmix", "--model"] and "cnn" in arguments[2]:
             arguments += SHORT_UNMIXING
+        if arguments[0] == "sweep":
+            arguments += ["--epochs", "1", "--split", "random"]
         done = CliRunner().invoke(app, arguments)
         said = f"{example}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in said
