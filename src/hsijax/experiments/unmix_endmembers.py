@@ -22,7 +22,7 @@ from hsijax.unmixing.resampling import check_scale, fit_library
 class Endmembers:
     """What a method is given of endmembers, and where that comes from."""
 
-    library: SpectralLibrary | None  # None where the method finds or learns its own
+    given: SpectralLibrary | None  # None where the method finds or learns its own
     origin: str  # in words
     count: int
     source: SourceFile | None = None  # a library's file

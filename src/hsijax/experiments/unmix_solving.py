@@ -53,7 +53,7 @@ def _solve(
     run: Run, task: UnmixTask, index: int, progress: Progress
 ) -> tuple[Estimate, Seconds]:
     """Unmix once, and say how long that took."""
-    config, library = task.config, task.library
+    config, library = task.config, task.given
     start = time.perf_counter()
     if config.model in BLIND:
         estimate = _solve_blindly(task, index, progress)

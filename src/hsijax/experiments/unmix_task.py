@@ -37,9 +37,9 @@ class UnmixTask:
     columns: dict[str, list[int]]
 
     @property
-    def library(self) -> SpectralLibrary | None:
+    def given(self) -> SpectralLibrary | None:
         """The endmembers, where they are given to the method."""
-        return self.endmembers.library
+        return self.endmembers.given
 
     @property
     def origin(self) -> str:
@@ -54,7 +54,7 @@ class UnmixTask:
     @property
     def learns_from_reference(self) -> bool:
         """Whether a network or another learner is shown the reference abundances."""
-        return self.config.learns and self.library is None
+        return self.config.learns and self.given is None
 
     @property
     def by_chance(self) -> bool:
@@ -92,7 +92,7 @@ def load_unmix_task(
         if split_file is not None:
             splits, columns = reread_splits(split_file, classes)
         else:
-            needed = config.learns and endmembers.library is None
+            needed = config.learns and endmembers.given is None
             splits, columns = split_pixels(config, data.reference, classes, needed)
     return UnmixTask(config, data, endmembers, splits, columns)
 

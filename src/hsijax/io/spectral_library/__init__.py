@@ -10,8 +10,8 @@ from hsijax.io.spectral_library.envi_file import (
     read_envi_library,
     write_library_envi,
 )
-from hsijax.io.spectral_library.library import SpectralLibrary
 from hsijax.io.spectral_library.mat_file import read_mat_library
+from hsijax.io.spectral_library.spectra import SpectralLibrary
 
 __all__ = [
     "SpectralLibrary",

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from hsijax.errors import HsijaxError
 from hsijax.io.atomic import write_text
 from hsijax.io.envi_header import UNITS
-from hsijax.io.spectral_library.library import (
+from hsijax.io.spectral_library.spectra import (
     SpectralLibrary,
     nanometres,
     number_repeats,

@@ -16,7 +16,7 @@ from hsijax.io.envi_header import (
     read_header,
 )
 from hsijax.io.spectral_library.csv_file import read_labels
-from hsijax.io.spectral_library.library import SpectralLibrary, log, tidy_library
+from hsijax.io.spectral_library.spectra import SpectralLibrary, log, tidy_library
 
 # Of the plot of a library: "reflectance [*10000]".
 PLOT_SCALE = re.compile(r"\[\s*\*\s*(\d+)\s*\]")

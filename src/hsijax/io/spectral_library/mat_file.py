@@ -11,7 +11,7 @@ from hsijax.io.arrays import ArrayFile, Variable, list_variables
 from hsijax.io.choose import SPECTRA_NAMES
 from hsijax.io.mat import open_mat
 from hsijax.io.mat_text import read_texts
-from hsijax.io.spectral_library.library import (
+from hsijax.io.spectral_library.spectra import (
     SpectralLibrary,
     log,
     nanometres,
