@@ -8,26 +8,21 @@ scene would take long; times are minima over rounds, and errors are against quad
     python benchmarks/abundances.py DATA [--rounds 5] [--pixels 4000]
 
 DATA is the folder that holds `urban/end6_groundTruth.mat`.
+
+What it showed: see `results/abundances-<device>.json`.
 """
 
-import argparse
-import json
-import os
-import time
-from importlib import metadata
 from pathlib import Path
 
-import jax
 import numpy as np
 import quadprog
 import scipy.io
 import scipy.optimize
+from measure import interleave, make_parser, write_results
 
-from hsijax.io.atomic import write_text
 from hsijax.unmixing.abundances import solve_abundances
 from hsijax.unmixing.sunsal import sunsal
 
-RESULTS = Path(__file__).parent / "results"
 NOISE, BRIGHTNESS = 0.01, 0.1  # standard deviations; reflectance, share
 SUM_WEIGHT = 1e3  # of the row of ones that makes NNLS keep the sum
 
@@ -82,9 +77,8 @@ CASES = {
 
 
 def main():
-    parser = argparse.ArgumentParser(description="What exact unmixing costs.")
+    parser = make_parser(__doc__ or "", 5)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pixels", type=int, default=4_000)
     options = parser.parse_args()
 
@@ -92,16 +86,16 @@ def main():
     rng = np.random.default_rng(1)
     part = spectra[rng.choice(len(spectra), options.pixels, replace=False)]
     expected = by_quadprog(part, endmembers)
-    times, errors = dict.fromkeys(CASES, np.inf), {}
-    for name, (function, _) in CASES.items():  # compiles, too
-        errors[name] = float(np.abs(function(part, endmembers) - expected).max())
-    for _ in range(options.rounds):
-        for name, (function, whole) in CASES.items():
-            pixels = spectra if whole else part
-            begin = time.perf_counter()
-            function(pixels, endmembers)
-            elapsed = (time.perf_counter() - begin) * len(spectra) / len(pixels)
-            times[name] = min(times[name], elapsed)
+    errors, cases = {}, {}
+    for name, (function, whole) in CASES.items():
+        found = function(part, endmembers)  # compiles, too
+        errors[name] = float(np.abs(found - expected).max())
+        pixels = spectra if whole else part
+        cases[name] = lambda f=function, pixels=pixels: f(pixels, endmembers)
+    times = {
+        name: min(seconds) * (1 if CASES[name][1] else len(spectra) / len(part))
+        for name, seconds in interleave(cases, options.rounds).items()
+    }
     solution = solve_abundances("fcls", spectra, endmembers)
 
     rows = []
@@ -123,30 +117,21 @@ def main():
         )
     print(f"largest KKT violation of all {len(spectra):,}: {solution.largest_kkt:.1e}")
 
-    device = jax.devices()[0]
-    result = {
-        "benchmark": "abundances",
-        "device": {"platform": device.platform, "kind": device.device_kind},
-        "cores": os.cpu_count(),
-        "versions": {
-            name: metadata.version(name)
-            for name in ("jax", "numpy", "scipy", "quadprog")
-        },
-        "settings": {
+    write_results(
+        "abundances",
+        ("jax", "numpy", "scipy", "quadprog"),
+        {
             "pixels": len(spectra),
             "bands": spectra.shape[1],
             "endmembers": len(endmembers),
             "noise": NOISE,
             "brightness": BRIGHTNESS,
-            "rounds": options.rounds,
         },
-        "largest_kkt": solution.largest_kkt,
-        "condition": solution.condition,
-        "rows": rows,
-    }
-    path = RESULTS / f"abundances-{device.platform}.json"
-    write_text(path, json.dumps(result, indent=2) + "\n")
-    print(f"written: {path}")
+        rows,
+        options,
+        largest_kkt=solution.largest_kkt,
+        condition=solution.condition,
+    )
 
 
 if __name__ == "__main__":

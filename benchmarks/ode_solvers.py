@@ -15,31 +15,24 @@ evaluations 0.63 and 0.54, adaptive Dopri5 at 1e-3 6.5 and 6.0.
 trap of jax-ml/jax#12868 and takes minutes.
 """
 
-import argparse
-import json
-import time
-from importlib import metadata
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from measure import interleave, make_parser, write_results
 
 from hsijax.config import OdeSolver
-from hsijax.io.atomic import write_text
 from hsijax.models import blocks, count_evaluations, make_classifier, ode
 
 BANDS, CLASSES = 200, 16
 BASELINE = "resnet, six units"
-RESULTS = Path(__file__).parent / "results"
 
 UNROLLED = ode.MAX_UNROLLED_CALLS
 LOOPED = 0  # a value of MAX_UNROLLED_CALLS: everything goes through diffeqsolve
 TEMPLATE = OdeSolver("dopri5", rtol=1e-3, atol=1e-3)
 
-# Name: model, solver, calls unrolled at most, convolutions fit for a loop.
+# Name: model, solver, calls unrolled at most, convolutions of the product.
 CASES = {
     BASELINE: ("resnet", OdeSolver(), UNROLLED, True),
     "resnet1, one unit": ("resnet1", OdeSolver(), UNROLLED, True),
@@ -84,7 +77,7 @@ def compile_case(case, patches, labels):
         # A field of zeros, as it is at first, would be too easy to integrate.
         field.norm3.scale[...] = jnp.ones_like(field.norm3.scale[...])
         if not safe:
-            field.conv1.as_product = field.conv2.as_product = False
+            field.conv1.by_winograd = field.conv2.by_winograd = False
     code, params = nnx.split(classifier)
 
     def predict(params, patches):
@@ -97,15 +90,14 @@ def compile_case(case, patches, labels):
     step = jax.jit(jax.value_and_grad(loss)).lower(params, patches, labels).compile()
     forward = jax.jit(predict).lower(params, patches).compile()
     return (
-        lambda: step(params, patches, labels),
-        lambda: forward(params, patches),
+        lambda: jax.block_until_ready(step(params, patches, labels)),
+        lambda: jax.block_until_ready(forward(params, patches)),
         count_evaluations(classifier, patches).mean,
     )
 
 
 def main():
-    parser = argparse.ArgumentParser(description="What an ODE solver costs.")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser = make_parser(__doc__ or "", 10)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--side", type=int, default=9)
     parser.add_argument("--all", action="store_true")
@@ -116,30 +108,22 @@ def main():
     patches = jnp.asarray(rng.normal(size=shape), jnp.float32)
     labels = jnp.asarray(rng.integers(CLASSES, size=options.batch))
     cases = CASES | (TRAPS if options.all else {})
-    compiled = {}
+    evaluations, functions = {}, {}
     for name, case in cases.items():
-        compiled[name] = compile_case(case, patches, labels)
-
-    times = {name: [np.inf, np.inf] for name in cases}
-    for _ in range(options.rounds):
-        for name, (*functions, _) in compiled.items():
-            for place, function in enumerate(functions):
-                begin = time.perf_counter()
-                jax.block_until_ready(function())
-                elapsed = time.perf_counter() - begin
-                times[name][place] = min(times[name][place], elapsed)
+        step, forward, evaluations[name] = compile_case(case, patches, labels)
+        functions |= {(name, "training"): step, (name, "prediction"): forward}
+    times = {
+        case: min(seconds)
+        for case, seconds in interleave(functions, options.rounds).items()
+    }
 
     rows = []
     print(f"{'':42}calls   training         prediction")
-    for name, (training, prediction) in times.items():
-        row = {
-            "name": name,
-            "evaluations": compiled[name][2],
-            "training_ms": 1000 * training,
-            "training_ratio": training / times[BASELINE][0],
-            "prediction_ms": 1000 * prediction,
-            "prediction_ratio": prediction / times[BASELINE][1],
-        }
+    for name in cases:
+        row = {"name": name, "evaluations": evaluations[name]}
+        for use in ("training", "prediction"):
+            row[f"{use}_ms"] = 1000 * times[name, use]
+            row[f"{use}_ratio"] = times[name, use] / times[BASELINE, use]
         rows.append(row)
         print(
             f"{name:42}{row['evaluations']:5.1f}"
@@ -147,25 +131,18 @@ def main():
             f"{row['prediction_ms']:9.1f} ms {row['prediction_ratio']:5.2f}"
         )
 
-    device = jax.devices()[0]
-    result = {
-        "benchmark": "ode_solvers",
-        "device": {"platform": device.platform, "kind": device.device_kind},
-        "versions": {
-            name: metadata.version(name) for name in ("jax", "flax", "diffrax", "numpy")
-        },
-        "settings": {
+    write_results(
+        "ode_solvers",
+        ("jax", "flax", "diffrax", "numpy"),
+        {
             "architecture": "compact",
             "batch": options.batch,
             "side": options.side,
             "bands": BANDS,
-            "rounds": options.rounds,
         },
-        "rows": rows,
-    }
-    path = RESULTS / f"ode_solvers-{device.platform}.json"
-    write_text(path, json.dumps(result, indent=2) + "\n")
-    print(f"written: {path}")
+        rows,
+        options,
+    )
 
 
 if __name__ == "__main__":

@@ -15,33 +15,27 @@ first" is XLA's 1-D convolution over all pixels of all patches. The first is wha
 pixel-cnn uses, the second what cube-cnn uses.
 """
 
-import argparse
-import importlib
-import json
-import os
-import sys
 import time
-from importlib import metadata
-from pathlib import Path
-
-if hasattr(os, "sched_setaffinity"):
-    # One core, and so one thread of XLA's: there is no other way to ask for that.
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import nnx
+from measure import (
+    import_reference,
+    interleave,
+    limit_threads,
+    make_parser,
+    write_results,
+)
 
-from hsijax.io.atomic import write_text
 from hsijax.models.unmixing import make_unmixer
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-reference = importlib.import_module("torch_reference")
+reference = import_reference()
 
 BANDS, ENDMEMBERS = 198, 4
-RESULTS = Path(__file__).parent / "results"
 SIDES = {"pixel-cnn": 1, "cube-cnn": 3}
 PYTORCH = {
     "pixel-cnn": ("PyTorch Conv1d", lambda: reference.PixelUnmixer(BANDS, ENDMEMBERS)),
@@ -114,25 +108,11 @@ def make_torch(model, patches, abundances):
     return step, forward
 
 
-def measure(cases, rounds):
-    """Return the least CPU seconds of each case's functions, in interleaved rounds."""
-    times = {name: [np.inf, np.inf] for name in cases}
-    for _ in range(rounds):
-        for name, functions in cases.items():
-            for place, function in enumerate(functions):
-                begin = time.process_time()
-                function()
-                elapsed = time.process_time() - begin
-                times[name][place] = min(times[name][place], elapsed)
-    return times
-
-
 def main():
-    parser = argparse.ArgumentParser(description="What the networks' layout is worth.")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser = make_parser(__doc__ or "", 40)
     parser.add_argument("--batch", type=int, default=100)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    limit_threads(1)
 
     rows = []
     print(f"{'':40}training            prediction")
@@ -148,16 +128,18 @@ def main():
             "batch last": compile_jax(model, batch_last, patches, abundances),
             "batch first": compile_jax(model, batch_first, patches, abundances),
         }
-        times = measure(cases, options.rounds)
-        for name, (training, prediction) in times.items():
-            row = {
-                "network": model,
-                "name": name,
-                "training_ms": 1000 * training,
-                "training_speed": times[opponent][0] / training,
-                "prediction_ms": 1000 * prediction,
-                "prediction_speed": times[opponent][1] / prediction,
-            }
+        functions = {
+            (name, use): function
+            for name, pair in cases.items()
+            for use, function in zip(("training", "prediction"), pair, strict=True)
+        }
+        found = interleave(functions, options.rounds, clock=time.process_time)
+        times = {case: min(seconds) for case, seconds in found.items()}
+        for name in cases:
+            row: dict[str, Any] = {"network": model, "name": name}
+            for use in ("training", "prediction"):
+                row[f"{use}_ms"] = 1000 * times[name, use]
+                row[f"{use}_speed"] = times[opponent, use] / times[name, use]
             rows.append(row)
             print(
                 f"{model + ', ' + name:32}"
@@ -165,25 +147,18 @@ def main():
                 f"{row['prediction_ms']:9.2f} ms {row['prediction_speed']:5.2f}"
             )
 
-    device = jax.devices()[0]
-    result = {
-        "benchmark": "unmixing_networks",
-        "device": {"platform": device.platform, "kind": device.device_kind},
-        "versions": {
-            name: metadata.version(name) for name in ("jax", "flax", "torch", "numpy")
-        },
-        "settings": {
+    write_results(
+        "unmixing_networks",
+        ("jax", "flax", "torch", "numpy"),
+        {
             "threads": 1,
             "batch": options.batch,
             "bands": BANDS,
             "endmembers": ENDMEMBERS,
-            "rounds": options.rounds,
         },
-        "rows": rows,
-    }
-    path = RESULTS / f"unmixing_networks-{device.platform}.json"
-    write_text(path, json.dumps(result, indent=2) + "\n")
-    print(f"written: {path}")
+        rows,
+        options,
+    )
 
 
 if __name__ == "__main__":

@@ -336,6 +336,8 @@ def test_map_of_a_moved_scene_and_of_a_namesake(run, shared_data, tmp_path):
         (["--model", "odnet"], 2, "'odenet'"),
         (["--solver", "rk4", "--rtol", "1e-3"], 2, "error estimate"),
         (["--optimizer", "adamm"], 2, "'adam'"),
+        (["--precision", "bfloat16"], 2, "is for a GPU"),
+        (["--precision", "float16"], 2, "bfloat16"),
     ],
 )
 def test_mistake_leaves_an_earlier_run_alone(

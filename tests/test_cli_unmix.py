@@ -1,4 +1,4 @@
-"""`hsijax unmix`, `sweep` and `reproduce` on small real scenes, end to end."""
+"""`hsijax unmix` and `sweep` on small real scenes, end to end."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from unmixing_scenes import NAMES, SIDE, write_jasper_crop
 from hsijax.cli import app
 from hsijax.config import UnmixConfig
 from hsijax.errors import HsijaxError
-from hsijax.experiments import repeat, reproduce
+from hsijax.experiments import repeat
 from hsijax.experiments.unmix import prepare_unmixing, reopen_unmixing, unmix
 from hsijax.runs import open_run
 from hsijax.settings import make_unmix_config
@@ -484,11 +484,12 @@ def test_run_of_the_other_task_is_refused(crop, tmp_path):
 def test_sweep_writes_table_and_figure_and_does_nothing_twice(
     crop, tmp_path, monkeypatch
 ):
-    arguments = ["sweep", crop, "--over", "patch", "--values", "1,3", "--epochs", "1"]
+    arguments = ["sweep", crop, "--over", "lr", "--values", "1e-3,1e-2"]
+    arguments += ["--model", "pca-net", "--epochs", "1"]
     done = run_cli(*arguments, "--out", tmp_path / "sweep", "--json", "--quiet")
     assert done.exit_code == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert [row["value"] for row in summary["rows"]] == [1, 3]
+    assert [row["value"] for row in summary["rows"]] == [1e-3, 1e-2]
     assert set(summary["rows"][0]["splits"]) == {"random", "blocks"}
     assert (tmp_path / "sweep" / "sweep.png").is_file()
     assert len((tmp_path / "sweep" / "sweep.csv").read_text().splitlines()) == 5
@@ -502,32 +503,6 @@ def test_sweep_writes_table_and_figure_and_does_nothing_twice(
     other = run_cli(*arguments, "--out", tmp_path / "sweep", "--runs", "2")
     assert other.exit_code == 2
     assert "choose another --out" in other.stderr
-
-
-def test_reproduced_table_has_the_printed_figures_beside(crop, tmp_path, monkeypatch):
-    table = reproduce.UnmixingTable(str(crop), reproduce.printed.JASPER, 0.75)
-    monkeypatch.setitem(reproduce.TABLES, "unmixing-jasper", table)
-    rows = ("LSU", "eSVM", "pixel CNN")
-    chosen = {label: reproduce.ROWS[label] for label in rows}
-    monkeypatch.setattr(reproduce, "ROWS", chosen)
-    done = run_cli(
-        *("reproduce", "unmixing-jasper", "--runs", "1", "--epochs", "1"),
-        *("--out", tmp_path / "out", "--quiet"),
-    )
-    assert done.exit_code == 0, done.stderr
-    text = next((tmp_path / "out").rglob("table.md")).read_text()
-    random, blocks = text.split("blocks split**")
-    lines = [line.split(" | ") for line in random.splitlines()]
-    names = [cells[0].removeprefix("| ") for cells in lines]
-    for label in rows:
-        beneath = names.index(label) + 1
-        assert names[beneath] == f"{label}, the paper"
-        printed = reproduce.printed.JASPER[label]["Sum"]
-        assert lines[beneath][-2] == f"{printed:.3f}"
-        assert f"| {label} |" in blocks
-    # The paper splits no pixels by blocks.
-    assert "the paper" not in blocks
-    assert "LSU, the paper" in done.stdout
 
 
 def test_defaults_of_the_command_are_those_of_the_configuration(crop, tmp_path):

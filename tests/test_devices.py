@@ -2,6 +2,7 @@ import os
 import stat
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -107,18 +108,65 @@ def test_cpu_is_set_before_jax_is_imported():
     assert run_fresh(code, JAX_PLATFORMS="").stdout == "cpu\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "environment", "words"),
+    [
+        ("cpu", {}, "set JAX_NUM_PROCESSES and JAX_PROCESS_ID"),
+        ("cpu", {"JAX_NUM_PROCESSES": "two"}, "'two'"),
+        ("cpu:0", {}, "give --device cpu"),
+    ],
+)
+def test_hosts_that_cannot_meet_are_an_error_of_one_line(
+    monkeypatch, name, environment, words
+):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "127.0.0.1:1")
+    for variable in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+
+    # As it does where it finds no SLURM; the suite's jax is at work already.
+    def refuse(num_processes, process_id):
+        assert (num_processes, process_id) == (None, None)
+        raise ValueError("Number of processes must be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", refuse)
+    with pytest.raises(HsijaxError, match=words):
+        devices.select_device(name, several_hosts=True)
+
+
 def test_list_of_devices_names_what_device_takes(settings):
     listed = devices.list_devices()
     assert listed
     assert devices.select_device(listed[0].name) == jax.devices()[0]
 
 
-def test_loops_are_unrolled_on_cpu_only(settings, monkeypatch):
-    jax.config.update("jax_default_device", None)
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert not devices.prefers_unrolled_loops()
+def test_execution_is_decided_by_the_device_in_use(settings, monkeypatch):
     devices.select_device("cpu")
-    assert devices.prefers_unrolled_loops()
+    assert devices.plan_execution() == devices.CPU
+    gpu = SimpleNamespace(platform="gpu")
+    monkeypatch.setattr(devices, "compute_devices", lambda: [gpu])
+    assert devices.plan_execution() == devices.ACCELERATOR
+
+
+def test_a_device_for_each_core_unless_one_is_selected():
+    """Two cores, whatever this machine has, and no number in the environment."""
+    code = (
+        "import os; del os.environ['JAX_NUM_CPU_DEVICES']\n"
+        "import hsijax.devices as d; d._count_cores = lambda: 2\n"
+        "for name in ('cpu', 'auto', 'cpu:1'):\n"
+        "    d.select_device(name); print([e.id for e in d.compute_devices()])"
+    )
+    done = run_fresh(code, JAX_NUM_CPU_DEVICES="1")
+    assert done.stdout == "[0, 1]\n[0, 1]\n[1]\n", done.stderr
+
+
+def test_number_of_devices_that_the_user_names_is_taken():
+    code = (
+        "import hsijax.devices as d; d._count_cores = lambda: 5\n"
+        "d.select_device('cpu'); print(len(d.compute_devices()))"
+    )
+    assert run_fresh(code, JAX_NUM_CPU_DEVICES="3").stdout == "3\n"
 
 
 def test_compilations_are_kept_in_a_folder_of_this_user(

@@ -17,7 +17,7 @@ from loopback import run_loopback
 from hsijax.errors import HsijaxError
 from hsijax.scenes import lookup
 from hsijax.scenes.catalogue import SceneFile, SceneSheet
-from hsijax.scenes.download import locate
+from hsijax.scenes.lookup import locate
 
 CONTENT = np.random.default_rng(0).bytes(600_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -88,6 +88,11 @@ def test_examples_run(folder, monkeypatch):
             arguments += SHORT if "paper" in arguments else [*SHORT, "--patch", "3"]
         if arguments[:2] == ["unmix", "--model"] and "cnn" in arguments[2]:
             arguments += SHORT_UNMIXING
+        if arguments[:2] == ["reproduce", "table1"]:
+            arguments += ["--only", "salinas-a,1%,no-block", "--preset", "best"]
+            arguments += ["--epochs", "1", "--runs", "1"]
+        if arguments[0] == "bench" and "--solver" not in arguments:
+            arguments += ["--model", "no-block"]
         if arguments[0] == "sweep":
             arguments += ["--epochs", "1", "--split", "random"]
         done = CliRunner().invoke(app, arguments)

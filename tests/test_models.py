@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from hsijax import models
 from hsijax.config import OdeSolver
+from hsijax.devices import ACCELERATOR, CPU
 from hsijax.errors import UsageError
 from hsijax.models import (
     ARCHITECTURES,
     BLOCKS,
-    blocks,
     count_evaluations,
     count_parameters,
-    layers,
     make_classifier,
 )
 
@@ -25,7 +25,7 @@ FIXED = OdeSolver("rk4", 1)
 ADAPTIVE = OdeSolver("bosh3", rtol=1e-2, atol=1e-2)
 
 
-def make(model, architecture, solver=FIXED, dropout=0.0):
+def make(model, architecture, solver=FIXED, dropout=0.0, precision="float32"):
     return make_classifier(
         model,
         architecture,
@@ -33,6 +33,7 @@ def make(model, architecture, solver=FIXED, dropout=0.0):
         classes=CLASSES,
         solver=solver,
         dropout=dropout,
+        precision=precision,
         rngs=nnx.Rngs(0),
     )
 
@@ -45,6 +46,12 @@ def perturbed(module):
         lambda p: p + jnp.asarray(rng.normal(0, 0.1, p.shape), p.dtype), params
     )
     return nnx.merge(code, params)
+
+
+@jax.jit
+def apply(module, inputs):
+    """Compiled, because operation by operation is slow."""
+    return module(inputs)
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +149,10 @@ def test_dropout_only_while_training(patches):
 def test_compact_blocks_start_at_the_identity(model, patches):
     classifier = make(model, "compact")
     hidden = classifier.stem(patches)
-    np.testing.assert_array_equal(classifier.block(hidden), hidden)
+    np.testing.assert_array_equal(apply(classifier.block, hidden), hidden)
     # A block that is stuck there would be no block: something must get a gradient.
-    grads = nnx.grad(lambda block: jnp.sin(block(hidden)).sum())(classifier.block)
+    slope = jax.jit(jax.grad(lambda block, hidden: jnp.sin(block(hidden)).sum()))
+    grads = slope(classifier.block, hidden)
     assert max(jnp.abs(leaf).max() for leaf in jax.tree.leaves(grads)) > 0
 
 
@@ -153,8 +161,8 @@ def test_tied_units_are_one_unit_six_times(patches):
     hidden = jnp.ones((2, 3, 3, 64)) * jnp.linspace(-1, 1, 64)
     expected = hidden
     for _ in range(6):
-        expected = tied.units[0](expected)
-    np.testing.assert_allclose(tied(hidden), expected, rtol=1e-6)
+        expected = apply(tied.units[0], expected)
+    np.testing.assert_allclose(apply(tied, hidden), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("side", [1, 2, 5, 8])
@@ -169,60 +177,37 @@ def test_a_patch_too_small_for_the_paper():
         make("no-block", "paper")(jnp.zeros((2, 1, 1, CHANNELS)))
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("padding", [0, 1])
-def test_convolution_as_a_product_is_the_same(stride, padding):
-    rng = np.random.default_rng(0)
-    hidden = jnp.asarray(rng.normal(size=(2, 7, 6, 3)), jnp.float32)
+@pytest.mark.parametrize(("model", "halved"), [("odenet", 7), ("resnet1", 7)])
+def test_precision_is_of_all_convolutions_where_the_device_is_for_it(
+    model, halved, monkeypatch
+):
+    def count(execution):
+        monkeypatch.setattr(models, "plan_execution", lambda: execution)
+        built = make(model, "paper", precision="bfloat16")
+        return sum(getattr(m, "half", False) for _, m in nnx.iter_modules(built))
 
-    def run(as_product):
-        layer = layers.Convolution(
-            3,
-            4,
-            stride=stride,
-            padding=padding,
-            as_product=as_product,
-            rngs=nnx.Rngs(0),
-        )
-        code, params = nnx.split(layer)
-
-        def loss(params, hidden):
-            out = nnx.merge(code, params)(hidden)
-            return jnp.sin(out).sum(), out
-
-        return jax.grad(loss, argnums=(0, 1), has_aux=True)(params, hidden)
-
-    for one, other in zip(
-        jax.tree.leaves(run(False)), jax.tree.leaves(run(True)), strict=True
-    ):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-def test_group_norm_equals_flax():
-    hidden = jnp.asarray(np.random.default_rng(0).normal(2, 3, (2, 5, 4, 12)), float)
-    expected = nnx.GroupNorm(12, num_groups=4, epsilon=1e-5, rngs=nnx.Rngs(0))(hidden)
-    np.testing.assert_allclose(
-        layers.GroupNorm(12, groups=4)(hidden), expected, atol=1e-5
-    )
+    assert count(ACCELERATOR) == halved
+    assert count(CPU) == 0
 
 
 @pytest.mark.parametrize(
-    ("solver", "unrolled_device", "as_product"),
+    ("model", "solver"),
     [
-        (OdeSolver("rk4", 1), True, False),
-        (OdeSolver("rk4", 100), True, True),
-        (ADAPTIVE, True, True),
-        (ADAPTIVE, False, False),
+        ("odenet", OdeSolver("rk4", 100)),
+        ("odenet", ADAPTIVE),
+        ("resnet", FIXED),
     ],
 )
-def test_convolutions_avoid_the_loop_trap(
-    solver, unrolled_device, as_product, monkeypatch
-):
-    monkeypatch.setattr(blocks, "prefers_unrolled_loops", lambda: unrolled_device)
-    block = make("odenet", "compact", solver).block
-    assert isinstance(block, blocks.OdeBlock)
-    assert block.field.conv1.as_product is as_product
-    assert block.field.conv2.as_product is as_product
+def test_convolutions_avoid_the_loop_trap(model, solver, patches):
+    """On a CPU no block holds a convolution that XLA's loops make slow."""
+    classifier = make(model, "compact", solver)
+
+    def loss(patches):
+        return classifier(patches).sum()
+
+    program = str(jax.make_jaxpr(jax.grad(loss))(patches))
+    assert "dot_general" in program
+    assert "conv_general_dilated" not in program
 
 
 def test_predictions_do_not_depend_on_batch_mates_with_step_control_sample(patches):

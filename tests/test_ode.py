@@ -15,7 +15,7 @@ from flax import nnx
 
 from hsijax.config import OdeSolver
 from hsijax.errors import UsageError
-from hsijax.models import ode
+from hsijax.models import ode, ode_loop
 from hsijax.models.ode import SOLVERS, integrate
 
 ORDERS = {
@@ -66,12 +66,22 @@ def value_and_gradients(solve, field, start):
     return end, jax.tree.leaves(kernel)[0], start_gradient
 
 
+@pytest.mark.parametrize("name", ["midpoint", "heun", "ralston", "bosh3"])
+def test_written_out_stages_are_diffrax_own(name):
+    assert ode.step_stages(name) == ode_loop.read_stages(name)
+
+
+def test_loops_know_the_names_that_the_layer_knows():
+    assert list(ode_loop.SOLVERS) == list(ode.SOLVERS)
+    assert list(ode_loop.ADJOINTS) == list(ode.ADJOINTS)
+
+
 @pytest.mark.parametrize("name", SOLVERS)
 def test_fixed_steps_agree_with_diffeqsolve(name, start):
     def with_diffrax(field, start):
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
-            SOLVERS[name](),
+            ode_loop.SOLVERS[name](),
             t0=0.0,
             t1=1.0,
             dt0=0.5,
@@ -91,7 +101,7 @@ def test_fixed_steps_agree_with_diffeqsolve(name, start):
 
 
 @pytest.mark.parametrize(
-    "solver", [OdeSolver("euler", ode.CHECKPOINTS + 3), OdeSolver("dopri5", 3)]
+    "solver", [OdeSolver("euler", ode_loop.CHECKPOINTS + 3), OdeSolver("dopri5", 3)]
 )
 def test_many_steps_are_looped_and_equal_the_unrolled_ones(solver, start, monkeypatch):
     monkeypatch.setattr(ode, "MAX_UNROLLED_CALLS", 2)

@@ -1,6 +1,7 @@
 """Figure of a sweep: a line a split, its deviations, and what no one may overlook."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pictures import assert_nothing_is_cut, mark, open_rgb, parse_colour
@@ -14,7 +15,11 @@ FLAT = [0.1] * 5
 
 
 def draw(path: Path, values=SIZES, log_x=False, stamp="", **series) -> np.ndarray:
-    words = {"xlabel": "patch $x$", "ylabel": "sum of RMSE", "title": r"A $\bad$"}
+    words: dict[str, Any] = {
+        "xlabel": "patch $x$",
+        "ylabel": "sum of RMSE",
+        "title": r"A $\bad$",
+    }
     save_sweep_figure(path, values, series, log_x=log_x, stamp=stamp, **words)
     return open_rgb(path)
 

@@ -6,7 +6,7 @@ import pytest
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.runs import Run, create_run, open_run
 from hsijax.settings import make_config
-from hsijax.training.loop import Epoch
+from hsijax.training.course import Epoch
 
 
 def epoch(run: int, number: int) -> Epoch:

@@ -48,7 +48,7 @@ def test_all_sizes_of_a_patch_are_tested_on_the_same_pixels(
     scene = write_jasper_crop(shared_data, tmp_path / "crop")
     out = tmp_path / "sweep"
     options = ("--over", "patch", "--values", "1,7", "--split", "blocks")
-    done = run(scene, *options, "--out", out, "-q")
+    done = run(scene, "--model", "cube-cnn", *options, "--out", out, "-q")
     assert done.exit_code == 0, done.stderr
     small, large = read_split(out / "patch-1"), read_split(out / "patch-7")
     assert set(small) == set(large)

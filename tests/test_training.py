@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,8 +8,11 @@ import pytest
 from flax import nnx
 
 from hsijax.errors import HsijaxError, UsageError
+from hsijax.training import loop
 from hsijax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from hsijax.training.loop import Loop, TrainingSet, batches, train_run
+from hsijax.training.course import Loop, TrainingSet, batches
+from hsijax.training.engine import compile_step
+from hsijax.training.loop import train_run
 from hsijax.training.schedule import (
     OPTIMIZERS,
     SCHEDULES,
@@ -49,13 +54,19 @@ def data() -> TrainingSet:
 
 @pytest.fixture(scope="module")
 def parts():
-    """A compiled step, an initialiser, an optimiser and its schedule."""
+    """A step, an initialiser, an optimiser and its schedule."""
     code = nnx.eval_shape(lambda: Tiny(nnx.Rngs(0)))
     schedule = make_schedule("one-cycle", 0.05, 6 * 4)
     optimizer = make_optimizer("adamw", schedule, 1e-2)
     loss_fn = cross_entropy(split_network(code, code), 0.1)
     step = make_train_step(loss_fn, optimizer, PATCH, augment=True)
     return step, make_init(Tiny), optimizer, schedule
+
+
+@pytest.fixture
+def saved_each_epoch(monkeypatch):
+    """Else an epoch of a millisecond is not worth its checkpoint."""
+    monkeypatch.setattr(loop, "SAVING", math.inf)
 
 
 class Killed(BaseException):
@@ -69,7 +80,7 @@ def start(parts, seed: int = 0) -> TrainState:
 
 def make_loop(parts, **changes) -> Loop:
     settings = {"epochs": 6, "batch": 32, "seed": (0, 0), **changes}
-    return Loop(parts[0], parts[3], **settings)
+    return Loop(lambda mesh: parts[0], parts[3], **settings)
 
 
 def equal(a, b) -> bool:
@@ -78,16 +89,16 @@ def equal(a, b) -> bool:
 
 def test_training_lowers_the_loss_and_compiles_once(parts, data, tmp_path):
     losses = []
-    loop = make_loop(parts, on_epoch=lambda epoch: losses.append(epoch.loss))
-    trained = train_run(loop, start(parts), data, tmp_path / "state.safetensors")
+    noted = make_loop(parts, on_epoch=lambda epoch: losses.append(epoch.loss))
+    trained = train_run(noted, start(parts), data, tmp_path / "state.safetensors")
     assert losses[-1] < losses[0] - 0.1
     assert trained.epoch == 6
-    assert parts[0]._cache_size() == 1
+    assert compile_step(parts[0])._cache_size() == 1
 
 
 @pytest.mark.parametrize("at", [1, 4])
 def test_killed_and_resumed_ends_bit_for_bit_as_uninterrupted(
-    parts, data, tmp_path, at
+    parts, data, tmp_path, at, saved_each_epoch
 ):
     whole = train_run(
         make_loop(parts), start(parts), data, tmp_path / "whole.safetensors"
@@ -102,9 +113,9 @@ def test_killed_and_resumed_ends_bit_for_bit_as_uninterrupted(
         train_run(make_loop(parts, on_epoch=die), start(parts), data, path)
     assert read_metadata(path)["epoch"] == at
     seen = []
-    loop = make_loop(parts, on_epoch=lambda epoch: seen.append(epoch.epoch))
+    noted = make_loop(parts, on_epoch=lambda epoch: seen.append(epoch.epoch))
     # Another start shows that everything comes from the checkpoint.
-    resumed = train_run(loop, start(parts, seed=7), data, path)
+    resumed = train_run(noted, start(parts, seed=7), data, path)
     assert seen[0] == at + 1
     assert equal(resumed.params, whole.params)
 
@@ -113,11 +124,14 @@ def test_each_epoch_has_an_order_of_its_own(parts, data, tmp_path):
     orders = []
 
     def record(state, padded, pixels, labels, key, number):
-        orders.append(pixels.tolist())
+        jax.debug.callback(lambda pixels: orders.append(pixels.tolist()), pixels)
         return state, jnp.float32(0)
 
-    loop = Loop(record, parts[3], epochs=2, batch=len(data.pixels), seed=(0, 0))
-    train_run(loop, start(parts), data, tmp_path / "s.safetensors")
+    both = Loop(
+        lambda mesh: record, parts[3], epochs=2, batch=len(data.pixels), seed=(0, 0)
+    )
+    train_run(both, start(parts), data, tmp_path / "s.safetensors")
+    jax.effects_barrier()
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == sorted(orders[1]) == data.pixels.tolist()
 
@@ -131,7 +145,9 @@ def test_another_seed_trains_another_network(parts, data, tmp_path):
 
 
 @pytest.mark.parametrize("resume_at", [None, 3])
-def test_the_epoch_that_scores_best_is_kept(parts, data, tmp_path, resume_at):
+def test_the_epoch_that_scores_best_is_kept(
+    parts, data, tmp_path, resume_at, saved_each_epoch
+):
     scores = iter([0.2, 0.9, 0.1, 0.5, 0.9, 0.3])
     params_at = {}
 

@@ -1,5 +1,7 @@
 """Which device computes, and what depends on it."""
 
+import contextlib
+import ctypes
 import importlib.util
 import logging
 import os
@@ -22,6 +24,11 @@ GPU_EXTRAS = {
     "cuda13": ("jax_cuda13_plugin", 580),
 }
 
+# Of GNU's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+# Cores that share a batch at most; more have not been tried.
+MOST_CORES = 16
+
 _logger = logging.getLogger("hsijax")
 
 
@@ -34,14 +41,17 @@ class DeviceInfo:
     memory_bytes: int | None  # None where jax cannot tell
 
 
-def select_device(name: str) -> Device:
+def select_device(name: str, *, several_hosts: bool = False) -> Device:
     """Let all further computation run on a device, and return it.
 
     Call it before jax is imported for anything else, so that `cpu` does not wait for
-    a GPU to be set up.
+    a GPU to be set up, and so that jax can have a device for each core.
 
     Args:
-        name: "auto" (what jax finds best), "cpu", "gpu" or one such as "gpu:1".
+        name: "auto" (what jax finds best), "cpu" or "gpu", which are all of their kind,
+            or a single one such as "gpu:1".
+        several_hosts: whether the command can run on several hosts at once, which it
+            does where JAX_COORDINATOR_ADDRESS is set; see docs/devices.md.
 
     Raises:
         UsageError: the name is none of these, or there are fewer devices.
@@ -52,7 +62,7 @@ def select_device(name: str) -> Device:
         raise UsageError(
             f"no device '{name}': give auto, cpu, gpu or one such as gpu:1"
         )
-    platform, index = match[1], int(match[2] or 0)
+    platform, number = match[1], match[2]
     if "jax" not in sys.modules:
         if platform == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"
@@ -61,13 +71,90 @@ def select_device(name: str) -> Device:
             os.environ.pop("JAX_PLATFORMS", None)
     import jax
 
+    _spread_over_cores()
+    _keep_freed_memory()
+    if several_hosts and os.environ.get("JAX_COORDINATOR_ADDRESS"):
+        if number:
+            raise UsageError(
+                f"--device {name} names a device of one host, but "
+                f"JAX_COORDINATOR_ADDRESS is set: give --device {platform}"
+            )
+        _join_hosts()
     devices = _find_devices(platform)
+    index = int(number or 0)
     if index >= len(devices):
         last = f"the last one is {platform}:{len(devices) - 1}"
         raise UsageError(f"there is no device '{name}': {last}")
     if platform != "auto":
-        jax.config.update("jax_default_device", devices[index])
+        chosen = devices[index] if number else platform
+        jax.config.update("jax_default_device", chosen)
     return devices[index]
+
+
+def _spread_over_cores() -> None:
+    """Give jax a device for each core, unless the user or an earlier call has.
+
+    XLA keeps most of a training step on one core of a device.
+    """
+    import jax
+
+    if "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    # A RuntimeError: jax is at work already, and its devices are what they are.
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", min(_count_cores(), MOST_CORES))
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library reuse freed blocks of up to a gigabyte.
+
+    It gives blocks of more than 32 MB back to the system at once, and XLA takes one for
+    each training step on a CPU: a third of the step went into clearing its pages.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # another C library than GNU's
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, 2**30)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_ARENA_MAX, 1)  # another thread's blocks would not be reused
+
+
+def _join_hosts() -> None:
+    """Meet the other processes of this command, on this host or others.
+
+    Where SLURM or MPI started them, jax finds their number by itself.
+    """
+    import jax
+
+    try:
+        count, number = (
+            int(os.environ[name]) if name in os.environ else None
+            for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+        )
+        jax.distributed.initialize(num_processes=count, process_id=number)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise HsijaxError(
+            "cannot join the other processes of JAX_COORDINATOR_ADDRESS "
+            f"'{os.environ['JAX_COORDINATOR_ADDRESS']}' ({reason}): set "
+            "JAX_NUM_PROCESSES and JAX_PROCESS_ID too, or unset all three"
+        ) from error
+
+
+def _count_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
+def compute_devices() -> list[Device]:
+    """List the devices that share the work: all of a kind, or the one selected."""
+    import jax
+
+    chosen = jax.config.values["jax_default_device"]
+    if chosen is None or isinstance(chosen, str):
+        return jax.devices(chosen)
+    return [chosen]
 
 
 def _find_devices(platform: str) -> list[Device]:
@@ -134,25 +221,42 @@ def _memory_of(device: Device) -> int | None:
 
 def describe_devices() -> str:
     """Name the device that computes, for records: "cpu", "NVIDIA H200 (gpu:0)"."""
-    import jax
-
-    device = jax.config.values["jax_default_device"] or jax.devices()[0]
+    devices = compute_devices()
+    device = devices[0]
     if device.platform == "cpu":
         return "cpu"
+    if len(devices) > 1:
+        return f"{len(devices)} x {device.device_kind}"
     return f"{device.device_kind} ({device.platform}:{device.id})"
 
 
-def prefers_unrolled_loops() -> bool:
-    """Whether loops over convolutions should be written out on the device in use.
+@dataclass(frozen=True)
+class Execution:
+    """How a kind of device does its work best. Nothing else asks for the kind."""
 
-    XLA on CPU computes the gradient of a convolution 25 to 35 times slower inside a
-    loop (jax-ml/jax#12868). This is the one place that decides such things by device.
-    """
-    import jax
+    # An epoch is one program, and all runs together are; else step by step, run by run.
+    one_program: bool
+    # Convolutions are written as matrix products.
+    matrix_products: bool
+    # Patches that a device predicts at once.
+    predicted: int
+    # Convolutions may take bfloat16: elsewhere that is slower, not faster.
+    half_convolutions: bool = False
 
-    device = jax.config.values["jax_default_device"]
-    platform = device.platform if device else jax.default_backend()
-    return platform == "cpu"
+
+# XLA's own convolutions are slower on a CPU, and their gradients 25 to 35 times slower
+# inside a loop (jax-ml/jax#12868). More than 64 patches of the compact network at once
+# leave a core's cache: 256 take 1.7 times as long, patch by patch.
+CPU = Execution(one_program=False, matrix_products=True, predicted=64)
+# Many small programs would leave a GPU idle; cuDNN has its convolutions.
+ACCELERATOR = Execution(
+    one_program=True, matrix_products=False, predicted=2048, half_convolutions=True
+)
+
+
+def plan_execution() -> Execution:
+    """Decide by the device in use how steps, runs and convolutions are executed."""
+    return CPU if compute_devices()[0].platform == "cpu" else ACCELERATOR
 
 
 def cache_of_compilations() -> Path:

@@ -22,7 +22,7 @@ from hsijax.config import TrainConfig, UnmixConfig
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.io.atomic import explain_failure, write_atomically, write_text
 from hsijax.settings import Config, config_values, read_config, restore_config
-from hsijax.training.loop import Epoch
+from hsijax.training.course import Epoch
 
 SCHEMA = 1  # of run.json; raised when its meaning changes
 COMMANDS = {"classification": "train", "unmixing": "unmix"}  # that make a run folder

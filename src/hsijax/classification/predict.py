@@ -1,49 +1,70 @@
 """The class of each pixel, from patches that are cut on the device."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from hsijax.config import Progress, no_progress
+from hsijax.devices import compute_devices, plan_execution
 from hsijax.errors import HsijaxError
-from hsijax.patches import gather_patches
-from hsijax.training.step import Network
-
-# Patches at once. Small batches stay in the processor's cache.
-BATCH = 128
+from hsijax.training.mesh import BATCH, fetch, make_mesh, place
+from hsijax.training.step import Network, PyTree, make_cutter
 
 
-def make_predictor(network: Network, patch_side: int) -> Callable[..., Any]:
-    """Compile `predict(params, padded, pixels) -> (labels, confidence)` of a batch.
+class Predictor(NamedTuple):
+    """The compiled prediction of a network, and the devices that share its batches."""
 
-    The labels are 0 to K - 1; the confidence is the largest class probability.
+    mesh: Mesh | None
+    batch: int  # patches at once
+    share: Callable[..., Any]  # (params, padded) -> what is cut into patches
+    classify: Callable[..., Any]  # (params, shared, pixels) -> (labels, confidence)
+
+
+def make_predictor(network: Network, patch_side: int) -> Predictor:
+    """Compile the prediction of a batch of pixels.
+
+    The labels are 0 to K - 1; the confidence is the largest class probability. What a
+    network does to each pixel for itself, at its start, is done once for a scene and
+    not in each patch anew.
     """
+    devices = len(compute_devices())
+    batch = devices * plan_execution().predicted
+    mesh = make_mesh(1, batch)
+    cut_patches = make_cutter(patch_side, mesh)
 
-    def predict(
-        params: Any,
-        padded: Float[Array, "padded_rows padded_cols channels"],
+    def share(params: PyTree, padded: Float[Array, "padded_rows padded_cols channels"]):
+        model = nnx.merge(network.predict, params)
+        if not model.stem.pointwise:
+            return padded
+        return model.stem(padded[None])[0]
+
+    def classify(
+        params: PyTree,
+        shared: Float[Array, "padded_rows padded_cols features"],
         pixels: Int[Array, "batch 2"],
     ):
         model = nnx.merge(network.predict, params)
-        logits = model(gather_patches(padded, pixels, patch_side))
+        patches = cut_patches(shared, pixels)
+        features = patches if model.stem.pointwise else model.stem(patches)
+        logits = model.head(model.block(features))
         probabilities = jax.nn.softmax(logits)
         return jnp.argmax(logits, axis=-1), jnp.max(probabilities, axis=-1)
 
-    return jax.jit(predict)
+    return Predictor(mesh, batch, jax.jit(share), jax.jit(classify))
 
 
 def predict_pixels(
-    predictor: Callable[..., Any],
-    params: Any,
+    predictor: Predictor,
+    params: PyTree,
     padded: Float[Array, "padded_rows padded_cols channels"],
     pixels: Int[np.ndarray, "pixels 2"],
     *,
-    batch: int = BATCH,
     progress: Progress = no_progress,
 ) -> tuple[Int[np.ndarray, " pixels"], Float[np.ndarray, " pixels"]]:
     """Predict the label and the confidence of each pixel, batch by batch.
@@ -51,7 +72,9 @@ def predict_pixels(
     Raises:
         HsijaxError: the network has no finite answer for some pixels.
     """
-    count = len(pixels)
+    count, batch = len(pixels), predictor.batch
+    params, padded = place((params, padded), predictor.mesh)
+    shared = predictor.share(params, padded)
     labels = np.zeros(count, np.int32)
     confidence = np.zeros(count, np.float32)
     pending: list[tuple[int, Any]] = []
@@ -59,14 +82,15 @@ def predict_pixels(
     def collect() -> None:
         start, (found, largest) = pending.pop(0)
         stop = min(start + batch, count)
-        labels[start:stop] = np.asarray(found)[: stop - start]
-        confidence[start:stop] = np.asarray(largest)[: stop - start]
+        labels[start:stop] = fetch(found, predictor.mesh)[: stop - start]
+        confidence[start:stop] = fetch(largest, predictor.mesh)[: stop - start]
         progress("predicting", stop, count)
 
     for start in range(0, count, batch):
         # One shape always, so that nothing recompiles: the last batch is filled up.
         chosen = np.resize(pixels[start : start + batch], (batch, 2))
-        pending.append((start, predictor(params, padded, chosen.astype(np.int32))))
+        chosen = place(chosen.astype(np.int32), predictor.mesh, BATCH)
+        pending.append((start, predictor.classify(params, shared, chosen)))
         if len(pending) > 1:
             collect()
     while pending:

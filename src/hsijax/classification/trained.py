@@ -1,7 +1,7 @@
 """A trained classifier: the network with all that its input went through."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from hsijax.classification.predict import make_predictor, predict_pixels
+from hsijax.classification.predict import Predictor, make_predictor, predict_pixels
 from hsijax.config import OdeSolver, Progress, TrainConfig, no_progress
 from hsijax.errors import HsijaxError
 from hsijax.models import Classifier, make_classifier
@@ -50,6 +50,7 @@ class Blueprint:
             classes=self.classes,
             solver=solver or config.ode_solver,
             dropout=config.dropout,
+            precision=config.precision,
             rngs=rngs,
         )
 
@@ -60,9 +61,7 @@ class Blueprint:
         steps, each patch gets its own.
         """
         own_steps = replace(self.config.ode_solver, step_control="sample")
-        training = nnx.eval_shape(lambda: self.build(nnx.Rngs(0)))
-        predicting = nnx.eval_shape(lambda: self.build(nnx.Rngs(0), own_steps))
-        return split_network(training, predicting)
+        return split_network(_skeleton(self), _skeleton(self, own_steps))
 
     def first_params(self, run: int) -> PyTree:
         """Draw the parameters that a run starts from."""
@@ -80,15 +79,20 @@ class Blueprint:
         side = self.config.patch
         patches = jax.ShapeDtypeStruct((1, side, side, self.channels), np.float32)
 
-        def apply(patches: jax.Array) -> jax.Array:
-            rngs = nnx.Rngs(0)
-            return self.build(rngs)(patches, rngs=rngs)
+        def apply(model: Classifier, patches: jax.Array) -> jax.Array:
+            return model(patches, rngs=nnx.Rngs(0))
 
-        nnx.eval_shape(apply, patches)
+        nnx.eval_shape(apply, _skeleton(self), patches)
 
-    def predictor(self) -> Callable[..., Any]:
+    def predictor(self) -> Predictor:
         """Return the compiled prediction of a batch; see `make_predictor`."""
         return _compiled_predictor(self)
+
+
+@cache
+def _skeleton(blueprint: Blueprint, solver: OdeSolver | None = None) -> Classifier:
+    """Build the model without its arrays."""
+    return nnx.eval_shape(lambda: blueprint.build(nnx.Rngs(0), solver))
 
 
 @cache
@@ -97,7 +101,7 @@ def _compiled_init(blueprint: Blueprint) -> Callable[..., PyTree]:
 
 
 @cache
-def _compiled_predictor(blueprint: Blueprint) -> Callable[..., Any]:
+def _compiled_predictor(blueprint: Blueprint) -> Predictor:
     return make_predictor(blueprint.network(), blueprint.config.patch)
 
 
@@ -148,8 +152,7 @@ class TrainedClassifier:
             for name, array in arrays.items()
             if name.startswith("preprocessing/")
         }
-        abstract = nnx.eval_shape(lambda: blueprint.build(nnx.Rngs(0)))
-        template = nnx.to_pure_dict(nnx.state(abstract, nnx.Param))
+        template = nnx.to_pure_dict(nnx.state(_skeleton(blueprint), nnx.Param))
         return cls(
             blueprint,
             load_checkpoint(path, template, prefix="params/"),
@@ -199,6 +202,11 @@ class TrainedClassifier:
         config = self.blueprint.config
         channels = apply(self.preprocessing, cube, valid)
         return jnp.asarray(pad_cube(channels, config.patch, config.padding))
+
+    def with_solver(self, solver: OdeSolver) -> "TrainedClassifier":
+        """Return the same parameters with another solver of the continuous block."""
+        config = replace(self.blueprint.config, **asdict(solver))
+        return replace(self, blueprint=replace(self.blueprint, config=config))
 
     def model(self, use: str = "predict") -> Classifier:
         """Build the model with its parameters, as it does "predict" or "train"."""

@@ -1,5 +1,6 @@
 """The command line: one command a file; each parses, calls one function, prints."""
 
+import gc
 import sys
 
 import typer
@@ -7,6 +8,7 @@ from typer.core import TyperGroup
 
 from hsijax import __version__
 from hsijax.cli import (
+    bench,
     console,
     doctor,
     download,
@@ -93,11 +95,15 @@ app.command("endmembers")(endmembers.endmembers)
 app.command("unmix")(unmix.unmix)
 app.command("sweep")(sweep.sweep)
 app.command("reproduce")(reproduce.reproduce)
+app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
     """Run the command line; `--debug` may stand anywhere in it."""
+    # Importing jax and tracing a network make a million objects that stay: looking for
+    # garbage among them all the while takes a tenth of the time up to the first step.
+    gc.set_threshold(100_000)
     arguments = sys.argv[1:]
     if "--debug" in arguments:
         arguments = ["--debug", *(a for a in arguments if a != "--debug")]

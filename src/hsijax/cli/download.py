@@ -77,7 +77,7 @@ def _get(
     sheet: "SceneSheet", data_dir: Path | None, progress: Progress
 ) -> dict[str, Any]:
     """Find or download all files of a scene; one that fails does not stop the rest."""
-    from hsijax.scenes.download import locate
+    from hsijax.scenes.lookup import locate
 
     files: dict[str, str] = {}
     result = {"name": sheet.name, "files": files, "error": None}

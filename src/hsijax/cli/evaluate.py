@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hsijax.cli import console
-from hsijax.cli.options import Json, RunFolder
+from hsijax.cli.options import DataDir, Device, Json, Quiet, RunFolder
 from hsijax.errors import UsageError
 
 
@@ -15,12 +15,22 @@ def evaluate(
     csv: Annotated[bool, typer.Option("--csv", help="One row a figure.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="For booktabs.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Two tables.")] = False,
+    ode_check: Annotated[
+        bool,
+        typer.Option(
+            "--ode-check",
+            help="Test an ODE-net again with Dopri5 at 1e-5 and with twice the steps.",
+        ),
+    ] = False,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Print the table of a run again: its errors on test pixels, and what leaks.
 
     Of a classification: OA, AA, kappa and each class. Of an unmixing: RMSE of each
     endmember under its four names, rmsAAD, and the controls. The test pixels were
-    predicted once, when the run ended; nothing is predicted here.
+    predicted once, when the run ended; nothing is predicted here, but for --ode-check.
 
     \b
     Examples:
@@ -28,15 +38,34 @@ def evaluate(
     $ hsijax evaluate runs/indian-pines-odenet-1 --json
     $ hsijax evaluate runs/indian-pines-odenet-1 --latex
     $ hsijax evaluate runs/urban-cube-cnn-1 --markdown
+    $ hsijax evaluate runs/my-odenet-1 --ode-check
     """
     if json + csv + latex + markdown > 1:
         raise UsageError("give one of --json, --csv, --latex and --markdown")
+    if ode_check and csv + latex + markdown:
+        raise UsageError("--ode-check is printed as a table, or with --json")
+    if ode_check:
+        from hsijax.devices import select_device, set_up_compilation_cache
+
+        select_device(device)
+        set_up_compilation_cache()
 
     from hsijax.experiments.evaluate import evaluate_run
     from hsijax.reports import tables, unmixing_tables
     from hsijax.runs import open_run
 
-    metrics = evaluate_run(open_run(run, task=None))
+    opened = open_run(run, "classification" if ode_check else None)
+    metrics = evaluate_run(opened)
+    if ode_check:
+        from hsijax.experiments.ode_check import HEADER, check_ode, table_rows
+
+        with console.show_progress(quiet) as progress:
+            checked = check_ode(opened, metrics, data_dir, progress)
+        if json:
+            console.print_json({**metrics, "ode_check": checked})
+        else:
+            console.print_rows(HEADER, table_rows(checked))
+        return
     unmixing = metrics.get("task") == "unmixing"
     writers = unmixing_tables if unmixing else tables
     if json:

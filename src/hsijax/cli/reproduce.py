@@ -12,13 +12,32 @@ from hsijax.cli.options import DataDir, Device, Json, Quiet
 def reproduce(
     table: Annotated[
         str,
-        typer.Argument(metavar="TABLE", help="unmixing-jasper or unmixing-urban."),
+        typer.Argument(
+            metavar="TABLE", help="table1, unmixing-jasper or unmixing-urban."
+        ),
     ],
-    runs: Annotated[int, typer.Option("--runs", min=1, help="Of each method.")] = 5,
+    runs: Annotated[
+        int | None,
+        typer.Option(
+            "--runs",
+            min=1,
+            help="Of each column or method. Default: 10; 5 of unmixing.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of it all.")] = 0,
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", min=1, help="Of every method, for a quick trial."),
+        typer.Option("--epochs", min=1, help="Of everything, for a quick trial."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", help="Of table1: paper, best or both, the default."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only", help="Part of table1, such as indian-pines,3%,resnet,odenet."
+        ),
     ] = None,
     data_dir: DataDir = None,
     out: Annotated[
@@ -31,12 +50,14 @@ def reproduce(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run every method of a published table, and print theirs beside ours.
+    """Run everything that a published table compares, and print theirs beside ours.
 
     Stopped at any moment, the same command goes on where it was.
 
     \b
     Examples:
+    $ hsijax reproduce table1
+    $ hsijax reproduce table1 --only indian-pines,3% --preset paper
     $ hsijax reproduce unmixing-jasper
     $ hsijax reproduce unmixing-urban --runs 1
     """
@@ -45,16 +66,18 @@ def reproduce(
     select_device(device)
     set_up_compilation_cache()
 
-    from hsijax.experiments.reproduce import reproduce_unmixing
+    from hsijax.experiments import reproduce as tables
 
     with console.show_progress(quiet) as progress:
-        found, files = reproduce_unmixing(
+        found, files = tables.reproduce(
             table,
             out or Path("reproduced") / table,
             runs=runs,
             seed=seed,
+            epochs=epochs,
+            preset=preset,
+            only=only,
             data_dir=data_dir,
-            overrides={} if epochs is None else {"epochs": epochs},
             progress=progress,
         )
     if json:

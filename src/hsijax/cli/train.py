@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hsijax.cli import console
+from hsijax.cli import console, hosts
 from hsijax.cli.options import (
     CubeKey,
     DataDir,
@@ -118,6 +118,12 @@ def train(
         str | None,
         _option("--adjoint", "checkpoint, backsolve or direct.", NETWORK),
     ] = None,
+    precision: Annotated[
+        str | None,
+        _option(
+            "--precision", "Of convolutions: float32, or on a GPU bfloat16.", NETWORK
+        ),
+    ] = None,
     channels: Annotated[
         int | None,
         _option("--channels", "Principal components; 0 keeps all bands.", INPUT),
@@ -222,24 +228,33 @@ def train(
 
     from hsijax.devices import select_device, set_up_compilation_cache
 
-    select_device(device)
+    select_device(device, several_hosts=True)
     set_up_compilation_cache()
 
-    from hsijax.experiments.map_scene import map_run
     from hsijax.experiments.train import prepare_run, reopen_run, train_runs
     from hsijax.runs import open_run
 
-    with console.show_progress(quiet) as progress:
-        if resume is None:
-            opened, task = prepare_run(settings, out, overwrite, progress)
-        else:
-            opened, task = reopen_run(open_run(resume), data_dir, progress)
+    with (
+        hosts.own_folder(out, resume) as (out, resume, speaks),
+        console.show_progress(quiet or not speaks) as progress,
+    ):
+        with hosts.all_or_none():
+            if resume is None:
+                opened, task = prepare_run(settings, out, overwrite, progress)
+            else:
+                opened, task = reopen_run(open_run(resume), data_dir, progress)
         try:
             metrics = train_runs(opened, task, progress)
         except KeyboardInterrupt:
             console.say(f"go on with: hsijax train --resume {opened.folder}")
             raise
-        files = map_run(opened, progress=progress) if make_map else []
+        files = []
+        if make_map:
+            from hsijax.experiments.map_scene import map_run
+
+            files = map_run(opened, progress=progress)
+    if not speaks:
+        return
     if json:
         console.print_json({"run": str(opened.folder), **metrics})
     else:

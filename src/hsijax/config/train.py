@@ -57,6 +57,7 @@ class TrainConfig:
     atol: float | None = None
     step_control: str = "batch"
     adjoint: str = "checkpoint"
+    precision: str = "float32"  # or "bfloat16": of the 3x3 convolutions; on a GPU only
     # What the network sees.
     channels: int = 0  # principal components; 0 keeps all bands
     scaling: str = "standard"  # or "minmax", "none"
@@ -125,6 +126,7 @@ CHOICES: dict[str, list[str]] = {
     "split": ["random", "count", "blocks", "masks", "file"],
     "step_control": ["batch", "sample"],
     "adjoint": ["checkpoint", "backsolve", "direct"],
+    "precision": ["float32", "bfloat16"],
     "scaling": ["standard", "minmax", "none"],
     "fit": ["train", "scene"],
     "padding": ["reflect", "zero"],

@@ -1,51 +1,107 @@
-"""Many unmixing runs in one folder: those that are done are not done again."""
+"""Runs in named folders: those that are done are not done again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hsijax.config import Progress, UnmixConfig
+from hsijax.config import Progress, TrainConfig, UnmixConfig, no_progress
 from hsijax.errors import UsageError
+from hsijax.experiments.train import prepare_run, reopen_run, train_runs
 from hsijax.experiments.unmix import prepare_unmixing, reopen_unmixing, unmix
-from hsijax.experiments.unmix_task import with_absolute_paths
 from hsijax.runs import Run, open_run
+from hsijax.settings import Config
 
-# Settings that say where the files are, which may have moved between two commands.
-PLACES = ("scene", "data_dir", "ground_truth", "endmembers", "split_file")
+# Settings that name files. These may have moved between two commands, so only the last
+# part of their paths says whether they are the same ones.
+FILES = (
+    "dataset",
+    "scene",
+    "ground_truth",
+    "endmembers",
+    "train_mask",
+    "test_mask",
+    "split_file",
+)
+
+
+class _Kind(NamedTuple):
+    """How the runs of a task are made, gone on with and brought to their end."""
+
+    task: str
+    prepare: Callable[..., tuple[Run, Any]]
+    reopen: Callable[..., tuple[Run, Any]]
+    finish: Callable[[Run, Any, Progress], Mapping[str, Any]]
+    last_prepared: str  # the entry of `run.json` that preparing writes last
+
+
+def ensure_classification(
+    folder: Path, config: TrainConfig, progress: Progress = no_progress
+) -> Mapping[str, Any]:
+    """Return the metrics of a run folder; make it, or go on with it, if need be.
+
+    No map is drawn.
+
+    Raises:
+        UsageError: the folder holds a run of other settings.
+    """
+    kind = _Kind(
+        "classification",
+        prepare_run,
+        reopen_run,
+        train_runs,
+        "splits",
+    )
+    return _ensure(kind, folder, config, progress)
 
 
 def ensure_unmixing(
-    folder: Path, config: UnmixConfig, progress: Progress
+    folder: Path, config: UnmixConfig, progress: Progress = no_progress
 ) -> Mapping[str, Any]:
     """Return the metrics of a run folder; make it, or go on with it, if need be.
 
     Raises:
         UsageError: the folder holds a run of other settings.
     """
+    kind = _Kind(
+        "unmixing",
+        prepare_unmixing,
+        reopen_unmixing,
+        lambda *all_of_it: unmix(*all_of_it)[0],
+        "columns",
+    )
+    return _ensure(kind, folder, config, progress)
+
+
+def _ensure(
+    kind: _Kind, folder: Path, config: Config, progress: Progress
+) -> Mapping[str, Any]:
     if not (folder / "run.json").exists():
-        run, task = prepare_unmixing(config, folder, progress=progress)
-        return unmix(run, task, progress)[0]
-    run = open_run(folder, "unmixing")
+        return kind.finish(*kind.prepare(config, folder, progress=progress), progress)
+    run = open_run(folder, kind.task)
     _compare(run, config)
     manifest = run.read_manifest()
     if manifest["status"] == "done":
         return run.read_metrics()
-    if "columns" not in manifest:
-        run, task = prepare_unmixing(config, folder, True, progress)
+    if kind.last_prepared not in manifest:
+        opened = kind.prepare(config, folder, True, progress)
     else:
         data_dir = Path(config.data_dir) if config.data_dir else None
-        run, task = reopen_unmixing(run, data_dir, progress)
-    return unmix(run, task, progress)[0]
+        opened = kind.reopen(run, data_dir, progress)
+    return kind.finish(*opened, progress)
 
 
-def _compare(run: Run, config: UnmixConfig) -> None:
+def _compare(run: Run, config: Config) -> None:
+    """Raise an error unless a run was made with these settings."""
     if not (run.folder / "config.toml").exists():
         return
-    wanted, found = asdict(with_absolute_paths(config)), run.read_config(UnmixConfig)
-    for name, value in asdict(found).items():
-        if name not in PLACES and value != wanted[name]:
+    wanted = asdict(config)
+    for name, found in asdict(run.read_config(type(config))).items():
+        same = found == wanted[name]
+        if name in FILES and found and wanted[name]:
+            same = Path(found).name == Path(wanted[name]).name
+        if not same and name != "data_dir":
             raise UsageError(
-                f"{run.folder} was made with {name} = {value}, not {wanted[name]}: "
+                f"{run.folder} was made with {name} = {found}, not {wanted[name]}: "
                 "choose another --out"
             )

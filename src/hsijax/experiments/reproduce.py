@@ -1,148 +1,68 @@
-"""The paper's tables of unmixing: all methods on the same pixels, print beside ours."""
+"""The papers' tables by name: theirs beside ours."""
 
-import json
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hsijax.config import Progress, no_progress
-from hsijax.config.unmix import has_setting
-from hsijax.errors import HsijaxError, lookup
-from hsijax.experiments import printed
-from hsijax.experiments.repeat import ensure_unmixing
-from hsijax.io.atomic import write_text
-from hsijax.reports import unmixing_tables
-from hsijax.scenes.unmixing_scene import load_unmixing_scene
-from hsijax.settings import make_unmix_config
+from hsijax.errors import UsageError, lookup
+from hsijax.experiments.reproduce_cells import TRAINING_TABLES, TrainingTable
+from hsijax.experiments.reproduce_training import reproduce_training
+from hsijax.experiments.reproduce_unmixing import (
+    UNMIXING_TABLES,
+    UnmixingTable,
+    reproduce_unmixing,
+)
 
-log = logging.getLogger("hsijax")
-
-
-@dataclass(frozen=True)
-class UnmixingTable:
-    """One table: its scenes, its methods, and what the paper prints.
-
-    `instead` are the scenes that are unmixed where the scene itself cannot be had.
-    """
-
-    scene: str
-    printed: Mapping[str, Mapping[str, float]]
-    frac: float  # share of the pixels that trains
-    instead: tuple[str, ...] = ()
-    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by row
-
-
-# A row of a table: its name in print, and the settings of ours beside it.
-ROWS: dict[str, dict[str, Any]] = {
-    "LSU": {"model": "fcls"},
-    "AANN": {"model": "aann", "preset": "paper"},
-    "eSVM": {"model": "esvm"},
-    "pixel CNN": {"model": "pixel-cnn", "preset": "paper"},
-    "cube CNN": {"model": "cube-cnn", "preset": "paper"},
-    "pixel CNN, best": {"model": "pixel-cnn"},
-    "cube CNN, best": {"model": "cube-cnn"},
-    "EDAA (blind)": {"model": "edaa"},
-}
-
-TABLES = {
-    "unmixing-jasper": UnmixingTable("jasper-ridge", printed.JASPER, 0.75),
-    "unmixing-urban": UnmixingTable(
-        "urban",
-        printed.URBAN,
-        0.5,
-        ("urban-simulated", "urban-crop"),
-        {
-            # The printed rate of 1e-6 belongs to another optimiser: under Adam both
-            # networks would stay as they were drawn.
-            "AANN": {"width": 40, "epochs": 500},
-            "cube CNN": {"lr": 1e-3},
-        },
-    ),
+TABLES: dict[str, TrainingTable | UnmixingTable] = {
+    **TRAINING_TABLES,
+    **UNMIXING_TABLES,
 }
 
 
-def reproduce_unmixing(
+def reproduce(
     name: str,
     folder: Path,
     *,
-    runs: int,
+    runs: int | None = None,
     seed: int = 0,
+    epochs: int | None = None,
+    preset: str | None = None,
+    only: str | None = None,
     data_dir: Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
-) -> tuple[dict[str, dict[str, Any]], list[Path]]:
-    """Run every method of a table; what is done in the folder is not done again.
+) -> tuple[dict[str, Any], list[Path]]:
+    """Run what a table compares; what is done in the folder is not done again.
 
     Args:
         name: of the table.
-        folder: gets a folder for each scene, with a run folder a method in it.
-        runs: of each method.
+        folder: gets the table, and a run folder for each of its cells.
+        runs: of each cell; None for as many as the table has.
         seed: of all.
+        epochs: of everything that has any, for a quick trial.
+        preset: of a table of trainings: "paper", "best", or "both".
+        only: a part of a table of trainings, as `choose_cells` takes it.
         data_dir: where scenes are looked for first.
-        overrides: settings of every method that has them, such as few epochs for a
-            trial.
-        progress: told of each method.
+        progress: told of each cell.
 
     Returns:
-        For each scene the metrics of each row, and the files of the tables.
+        All figures, and the files of the tables.
+
+    Raises:
+        UsageError: there is no such table, or nothing like that in it.
+        HsijaxError: none of its scenes can be had.
     """
     table = lookup(TABLES, name, "table")
-    found: dict[str, dict[str, Any]] = {}
-    files = []
-    for scene in _scenes(table, data_dir):
-        metrics = {}
-        for number, (label, row) in enumerate(ROWS.items()):
-            progress(f"{name}, {scene}", number, len(ROWS), label)
-            given = {
-                "scene": scene,
-                "frac": table.frac,
-                "runs": runs,
-                "seed": seed,
-                **({"data_dir": str(data_dir)} if data_dir else {}),
-                **row,
-                **table.given.get(label, {}),
-            }
-            given |= {
-                name: value
-                for name, value in (overrides or {}).items()
-                if has_setting(row["model"], name)
-            }
-            slug = label.lower().replace(",", "").replace(" ", "-")
-            run = folder / Path(scene).stem / slug.replace("(", "").replace(")", "")
-            metrics[label] = ensure_unmixing(
-                run, make_unmix_config(given, {}), progress
-            )
-        found[scene] = metrics
-        files += _write_tables(folder / Path(scene).stem, metrics, table.printed)
-    return found, files
-
-
-def _scenes(table: UnmixingTable, data_dir: Path | None) -> list[str]:
-    """Name the scenes that can be had, and say why others cannot."""
-    if not table.instead:
-        return [table.scene]
-    try:
-        load_unmixing_scene(table.scene, data_dir=data_dir)
-    except HsijaxError as error:
-        log.warning(
-            "%s is left out: %s; unmixed in its place: %s",
-            table.scene,
-            error,
-            ", ".join(table.instead),
+    overrides: dict[str, Any] = {"runs": runs or table.runs, "seed": seed}
+    if epochs is not None:
+        overrides["epochs"] = epochs
+    if data_dir:
+        overrides["data_dir"] = str(data_dir)
+    if isinstance(table, TrainingTable):
+        return reproduce_training(
+            table, folder, overrides, preset=preset, only=only, progress=progress
         )
-        return list(table.instead)
-    return [table.scene]
-
-
-def _write_tables(
-    folder: Path,
-    metrics: dict[str, Any],
-    paper: Mapping[str, Mapping[str, float]],
-) -> list[Path]:
-    rows = list(metrics.items())
-    files = [folder / "table.json", folder / "table.md"]
-    write_text(files[0], json.dumps(metrics, indent=2) + "\n")
-    write_text(files[1], unmixing_tables.comparison_markdown(rows, paper))
-    return files
+    for option, value in {"--preset": preset, "--only": only}.items():
+        if value is not None:
+            parted = ", ".join(TRAINING_TABLES)
+            raise UsageError(f"{option} is of {parted}: leave it out for {name}")
+    return reproduce_unmixing(table, folder, overrides, progress=progress)

@@ -108,6 +108,18 @@ def table_rows(summary: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def tables(
+    summary: dict[str, Any],
+) -> list[tuple[Sequence[str], list[list[str]]]]:
+    """Return the table as text, with its header."""
+    return [(HEADER, table_rows(summary))]
+
+
+def notes(summary: dict[str, Any]) -> list[str]:
+    """Return the sentence that must stand beside the table, if there is one."""
+    return [summary["simulated"]] if summary["simulated"] else []
+
+
 def to_csv(summary: dict[str, Any]) -> str:
     """Write the sweep as CSV; the last column says if the scene is a simulated one."""
     text = io.StringIO()

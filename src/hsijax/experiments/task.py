@@ -1,5 +1,6 @@
 """What a run folder trains on: a scene in memory, and the pixels of each run."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.make_split import splits_of_config
 from hsijax.patches import check_patch_side
+from hsijax.runs import Run
 from hsijax.scenes import Scene, SourceFile, load_scene
 from hsijax.scenes.loading import find_sheet
 from hsijax.splits import Split, SplitFile, class_counts, leakage
@@ -85,6 +87,47 @@ def load_task(
         )
     splits = splits_of_config(config, scene, ground_truth, split_file)
     return Task(config, scene, cube, valid, ground_truth, splits)
+
+
+def reload_task(
+    run: Run, data_dir: Path | None = None, progress: Progress = no_progress
+) -> Task:
+    """Load what a run folder works on, from `data_dir` if it has moved.
+
+    Raises:
+        HsijaxError: the scene is not the one of then, or nothing was prepared yet.
+    """
+    if "splits" not in run.read_manifest():
+        raise HsijaxError(
+            f"{run.folder} was stopped before its training began: start it again, "
+            "with --overwrite"
+        )
+    config = run.read_config()
+    if data_dir:
+        config = replace(config, data_dir=str(data_dir.absolute()))
+    task = load_task(config, run.split_file, progress)
+    check_sources(run, describe_task(task))
+    return task
+
+
+def check_sources(run: Run, found: Mapping[str, Any]) -> None:
+    """Raise an error unless files are those that a run was started with.
+
+    Args:
+        run: its folder.
+        found: the files of now, as they would be described in its `run.json`.
+
+    Raises:
+        HsijaxError: one has another content; names it.
+    """
+    manifest = run.read_manifest()
+    for name in ("scene", "ground_truth", "endmembers"):
+        then, today = manifest.get(name) or {}, found.get(name) or {}
+        if then.get("sha256") != today.get("sha256"):
+            raise HsijaxError(
+                f"cannot go on with {run.folder}: {today.get('path')} has another "
+                f"sha256 than the file it was started with, {then.get('path')}"
+            )
 
 
 def describe_task(task: Task) -> dict[str, Any]:

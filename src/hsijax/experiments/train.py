@@ -1,45 +1,36 @@
 """Train a classifier on a scene, test it, and keep all of it in a run folder."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int
 
-from hsijax.classification.predict import predict_pixels
-from hsijax.classification.trained import Blueprint, TrainedClassifier
+from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, TrainConfig, no_progress
-from hsijax.devices import describe_devices
+from hsijax.devices import describe_devices, plan_execution
 from hsijax.errors import HsijaxError, lookup
 from hsijax.experiments.evaluate import evaluate_run
 from hsijax.experiments.task import (
     Task,
     describe_task,
     load_task,
+    reload_task,
     with_absolute_paths,
 )
+from hsijax.experiments.train_networks import make_blueprint, train_networks
 from hsijax.models import count_evaluations, count_parameters
 from hsijax.patches import gather_patches
-from hsijax.preprocessing import fit_preprocessing
-from hsijax.reports.figures import save_confusion_figure, save_training_figure
 from hsijax.runs import Run, create_run, describe_environment, now
 from hsijax.scenes import SourceFile
 from hsijax.splits import save_splits
 from hsijax.training.checkpoint import read_metadata
-from hsijax.training.loop import Epoch, Loop, TrainingSet, steps_per_epoch, train_run
 from hsijax.training.schedule import (
     OPTIMIZERS,
     SCHEDULES,
-    make_optimizer,
-    make_schedule,
 )
-from hsijax.training.step import TrainState, cross_entropy, make_train_step
 
 
 def prepare_run(
@@ -56,7 +47,7 @@ def prepare_run(
     lookup(SCHEDULES, config.schedule, "schedule")
     config = with_absolute_paths(config)
     task = load_task(config, progress=progress)
-    _blueprint(task).check()
+    make_blueprint(task).check()
     run = create_run(out, f"{task.scene.name}-{config.model}", overwrite=overwrite)
     # First of all, because it is what makes the folder a run that can be replaced.
     run.update_manifest(status="prepared", **describe_environment(describe_devices()))
@@ -91,19 +82,9 @@ def reopen_run(
             f"{run.folder} was stopped before its training began: start it again, "
             "with --overwrite"
         )
-    config = run.read_config()
-    if data_dir:
-        config = replace(config, data_dir=str(data_dir.absolute()))
-    task = load_task(config, run.split_file, progress)
-    found = describe_task(task)
+    task = reload_task(run, data_dir, progress)
     environment = describe_environment(describe_devices())
     run.update_manifest(resumed=[*manifest.get("resumed", []), environment])
-    for name in ("scene", "ground_truth"):
-        if manifest[name]["sha256"] != found[name]["sha256"]:
-            raise HsijaxError(
-                f"cannot go on with {run.folder}: {found[name]['path']} has another "
-                f"sha256 than the file it was started with, {manifest[name]['path']}"
-            )
     return run, task
 
 
@@ -121,9 +102,10 @@ def train_runs(
     run.update_manifest(status="running")
     try:
         run.rewind_history([_epochs_done(run, n) for n in range(task.config.runs)])
-        for number in range(task.config.runs):
-            if f"run{number}_truth" not in run.read_predictions():
-                _train_and_test(run, task, number, progress)
+        for numbers in _together(run, task):
+            train_networks(run, task, numbers, progress)
+            for number in numbers:
+                _test(run, task, number)
         metrics = evaluate_run(run)
         _draw_figures(run, task, metrics)
     except KeyboardInterrupt:
@@ -136,13 +118,19 @@ def train_runs(
     return metrics
 
 
-def _train_and_test(run: Run, task: Task, number: int, progress: Progress) -> None:
-    """Train one run unless that is done, then predict its test pixels, once."""
-    if run.network_file(number).exists():
-        classifier = TrainedClassifier.load(run.network_file(number))
-        padded = classifier.prepare(task.cube, task.valid)
-    else:
-        classifier, padded = _train_one(run, task, number, progress)
+def _together(run: Run, task: Task) -> list[list[int]]:
+    """List the runs that have not ended, those together that are trained together."""
+    known = run.read_predictions()
+    numbers = [n for n in range(task.config.runs) if f"run{n}_truth" not in known]
+    if not plan_execution().one_program:
+        return [[number] for number in numbers]
+    return [numbers] if numbers else []
+
+
+def _test(run: Run, task: Task, number: int) -> None:
+    """Predict the test pixels of a trained run, once."""
+    classifier = TrainedClassifier.load(run.network_file(number))
+    padded = classifier.prepare(task.cube, task.valid)
     trained = read_metadata(run.network_file(number))["notes"]
     test = task.splits.splits[number].test
     start = time.perf_counter()
@@ -165,82 +153,6 @@ def _train_and_test(run: Run, task: Task, number: int, progress: Progress) -> No
     run.state_file(number).unlink(missing_ok=True)
 
 
-def _train_one(
-    run: Run, task: Task, number: int, progress: Progress
-) -> tuple[TrainedClassifier, Float[Array, "padded_rows padded_cols channels"]]:
-    config, split = task.config, task.splits.splits[number]
-    blueprint = _blueprint(task)
-    fitted_on = task.valid
-    if config.fit == "train":
-        fitted_on = np.zeros_like(task.valid)
-        fitted_on[split.train[:, 0], split.train[:, 1]] = True
-    untrained = TrainedClassifier(
-        blueprint,
-        blueprint.first_params(number),
-        fit_preprocessing(
-            task.cube[fitted_on], scaling=config.scaling, components=config.channels
-        ),
-        task.scene.good_bands,
-        task.scene.wavelengths,
-        task.scene.classes,
-    )
-    padded = untrained.prepare(task.cube, task.valid)
-    data = TrainingSet(
-        padded, split.train.astype(np.int32), task.scene.labels(split.train)
-    )
-    learner = _make_learner(blueprint, steps_per_epoch(len(data.pixels), config.batch))
-    pixels = split.test if config.select == "best-test" else split.validation
-
-    def score(params: Any) -> float:
-        labels, _ = predict_pixels(blueprint.predictor(), params, padded, pixels)
-        return float(np.mean(labels == task.scene.labels(pixels)))
-
-    def on_epoch(epoch: Epoch) -> None:
-        run.add_history(epoch)
-        scored = "test" if config.select == "best-test" else "validation"
-        shown = "" if epoch.score is None else f", {scored} OA {epoch.score:.1%}"
-        detail = f"epoch {epoch.epoch}/{config.epochs}, loss {epoch.loss:.3f}{shown}"
-        stage = f"training run {number + 1}/{config.runs}"
-        progress(stage, epoch.epoch, config.epochs, detail)
-
-    loop = Loop(
-        learner.train_step,
-        learner.schedule,
-        config.epochs,
-        config.batch,
-        (config.seed, number),
-        score if len(pixels) else None,
-        config.select != "last",
-        on_epoch,
-    )
-    first = TrainState(untrained.params, learner.optimizer.init(untrained.params))
-    trained = train_run(loop, first, data, run.state_file(number))
-    classifier = replace(untrained, params=trained.params)
-    classifier.save(
-        run.network_file(number), epoch=trained.epoch, seconds=trained.seconds
-    )
-    return classifier, padded
-
-
-class _Learner(NamedTuple):
-    """The compiled step of a network with what it follows."""
-
-    train_step: Callable[..., tuple[TrainState, Any]]
-    schedule: Callable[[int], Any]
-    optimizer: optax.GradientTransformation
-
-
-@cache
-def _make_learner(blueprint: Blueprint, steps: int) -> _Learner:
-    """Compile the step once for all runs that have as many `steps` in an epoch."""
-    config = blueprint.config
-    schedule = make_schedule(config.schedule, config.lr, config.epochs * steps)
-    optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
-    loss_fn = cross_entropy(blueprint.network(), config.label_smoothing)
-    step = make_train_step(loss_fn, optimizer, config.patch, config.augment)
-    return _Learner(step, schedule, optimizer)
-
-
 def _describe_network(
     run: Run,
     classifier: TrainedClassifier,
@@ -260,6 +172,9 @@ def _describe_network(
 
 
 def _draw_figures(run: Run, task: Task, metrics: dict[str, Any]) -> None:
+    # Here, because a training need not wait for matplotlib.
+    from hsijax.reports.figures import save_confusion_figure, save_training_figure
+
     title = f"{task.scene.name}: {task.config.model}"
     on_test = metrics["selected_on_test"]
     save_training_figure(
@@ -284,8 +199,3 @@ def _epochs_done(run: Run, number: int) -> int:
     if run.state_file(number).exists():
         return read_metadata(run.state_file(number))["epoch"]
     return 0
-
-
-def _blueprint(task: Task) -> Blueprint:
-    channels = task.config.channels or int(task.scene.good_bands.sum())
-    return Blueprint(task.config, channels, len(task.scene.classes))

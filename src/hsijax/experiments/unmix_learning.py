@@ -16,7 +16,7 @@ from hsijax.io.spectral_library import SpectralLibrary
 from hsijax.runs import Run
 from hsijax.settings import make_unmix_config
 from hsijax.training.checkpoint import read_metadata
-from hsijax.training.loop import Epoch
+from hsijax.training.course import Epoch
 from hsijax.unmixing.controls import run_controls
 from hsijax.unmixing.estimate import Estimate
 from hsijax.unmixing.learners import LEARNERS

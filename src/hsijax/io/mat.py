@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 import h5py
 import numpy as np
-import scipy.io
 
 from hsijax.errors import HsijaxError
 from hsijax.io.arrays import ArrayFile, Variable
@@ -39,8 +38,11 @@ def open_mat(path: Path) -> ArrayFile:
     """
     if h5py.is_hdf5(path):
         return ArrayFile(path, tuple(_list_hdf5(path)))
+    # Here and below, because it takes 0.1 s to import and other formats do without.
+    from scipy.io import whosmat
+
     try:
-        listing = scipy.io.whosmat(path)
+        listing = whosmat(path)
         stored = dict(_stored_dtypes(path))
     except Exception as error:  # SciPy's parser fails in many ways on damaged bytes
         raise damaged(path, error) from error
@@ -62,8 +64,10 @@ def open_mat(path: Path) -> ArrayFile:
 def _make_reader(path: Path, name: str):
     @functools.cache
     def load() -> np.ndarray:
+        from scipy.io import loadmat
+
         try:
-            return scipy.io.loadmat(path, variable_names=[name])[name]
+            return loadmat(path, variable_names=[name])[name]
         except Exception as error:  # as above
             raise damaged(path, error) from error
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.io
 
 from hsijax.io.mat import damaged
 
@@ -29,10 +28,12 @@ def read_texts(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _read_mat(path: Path) -> dict[str, tuple[str, ...]]:
-    names = [n for n, _, kind in scipy.io.whosmat(path) if kind in TEXT_CLASSES]
+    from scipy.io import loadmat, whosmat  # as in `mat`
+
+    names = [n for n, _, kind in whosmat(path) if kind in TEXT_CLASSES]
     if not names:
         return {}
-    arrays = scipy.io.loadmat(path, variable_names=names)
+    arrays = loadmat(path, variable_names=names)
     return {name: _flatten(arrays[name]) for name in names}
 
 

@@ -13,10 +13,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from hsijax.config import OdeSolver
+from hsijax.devices import plan_execution
 from hsijax.errors import lookup
 from hsijax.models import compact, paper
 from hsijax.models.base import Classifier, count_parameters
 from hsijax.models.blocks import BLOCKS
+from hsijax.models.layers import Convolution
 
 __all__ = [
     "ARCHITECTURES",
@@ -39,6 +41,7 @@ def make_classifier(
     classes: int,
     solver: OdeSolver,
     dropout: float,
+    precision: str = "float32",
     rngs: nnx.Rngs,
 ) -> Classifier:
     """Make a network with new weights.
@@ -51,6 +54,8 @@ def make_classifier(
         solver: settings of the continuous block; the others ignore them. They hold no
             parameters, so networks that differ in them only share their weights.
         dropout: share of the pooled features that is dropped while training.
+        precision: of the 3x3 convolutions, "float32" or "bfloat16". A device that is
+            not for the latter takes the former.
         rngs: where the weights come from.
 
     Raises:
@@ -58,11 +63,16 @@ def make_classifier(
     """
     make_block = lookup(BLOCKS, model, "model")
     frame = lookup(ARCHITECTURES, architecture, "architecture")
-    return Classifier(
+    classifier = Classifier(
         frame.Stem(channels, rngs=rngs),
         make_block(solver, frame.BLOCK, rngs),
         frame.Head(classes, dropout, rngs=rngs),
     )
+    if precision == "bfloat16" and plan_execution().half_convolutions:
+        for _, module in nnx.iter_modules(classifier):
+            if isinstance(module, Convolution):
+                module.half = True
+    return classifier
 
 
 class Evaluations(NamedTuple):

@@ -12,9 +12,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from hsijax.config import OdeSolver
-from hsijax.devices import prefers_unrolled_loops
 from hsijax.models.layers import Convolution, GroupNorm, norm_relu
-from hsijax.models.ode import check_solver, count_field_calls, integrate, solves_in_loop
+from hsijax.models.ode import check_solver, count_field_calls, integrate
 
 MAPS = 64
 
@@ -30,12 +29,12 @@ class BlockStyle:
 class Field(nnx.Module):
     """The right-hand side f of dh/dt = f(h): 74,112 parameters, and no time input."""
 
-    def __init__(self, style: BlockStyle, *, as_product: bool, rngs: nnx.Rngs):
+    def __init__(self, style: BlockStyle, *, rngs: nnx.Rngs):
         zero = style.starts_at_identity
         self.norm1 = GroupNorm(MAPS, style.groups)
-        self.conv1 = Convolution(MAPS, MAPS, as_product=as_product, rngs=rngs)
+        self.conv1 = Convolution(MAPS, MAPS, rngs=rngs)
         self.norm2 = GroupNorm(MAPS, style.groups)
-        self.conv2 = Convolution(MAPS, MAPS, as_product=as_product, rngs=rngs)
+        self.conv2 = Convolution(MAPS, MAPS, rngs=rngs)
         self.norm3 = GroupNorm(MAPS, style.groups, zero_scale=zero)
 
     def __call__(
@@ -53,8 +52,7 @@ class OdeBlock(nnx.Module):
     def __init__(self, solver: OdeSolver, style: BlockStyle, *, rngs: nnx.Rngs):
         check_solver(solver)
         self.solver = solver
-        as_product = solves_in_loop(solver) and prefers_unrolled_loops()
-        self.field = Field(style, as_product=as_product, rngs=rngs)
+        self.field = Field(style, rngs=rngs)
 
     def __call__(
         self, hidden: Float[Array, "batch side side maps"]

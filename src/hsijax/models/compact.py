@@ -3,6 +3,8 @@
 89,168 parameters with the continuous block, 200 bands and 16 classes.
 """
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -19,13 +21,15 @@ BLOCK = BlockStyle(groups=4, starts_at_identity=True)
 class Stem(nnx.Module):
     """Each pixel's spectrum to 64 maps: 12,864 for 200 bands."""
 
+    pointwise: ClassVar[bool] = True  # whether pixels are looked at one by one
+
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         self.spectral = Pointwise(channels, MAPS, bias=True, rngs=rngs)
 
     def __call__(
-        self, patches: Float[Array, "batch side side channels"]
-    ) -> Float[Array, "batch side side maps"]:
-        """Return spectral features."""
+        self, patches: Float[Array, "batch rows cols channels"]
+    ) -> Float[Array, "batch rows cols maps"]:
+        """Return spectral features, of patches or of a whole scene."""
         return self.spectral(patches)
 
 

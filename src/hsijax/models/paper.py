@@ -6,6 +6,8 @@ Source:
     it leaves open follows from the parameter counts of its Table 1.
 """
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -25,6 +27,8 @@ BLOCK = BlockStyle(groups=32, starts_at_identity=False)
 
 class Stem(nnx.Module):
     """Convolution, then two residual blocks that halve the side: 640 + 2 x 78,080."""
+
+    pointwise: ClassVar[bool] = False  # whether pixels are looked at one by one
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         self.conv = Convolution(channels, MAPS, padding=0, bias=True, rngs=rngs)

@@ -52,3 +52,19 @@ def markdown_table(
 def one_line(text: str) -> str:
     """Replace line breaks and runs of blanks by one blank."""
     return " ".join(text.split())
+
+
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of text with the first column to the left, the others to the right.
+
+    >>> align_columns([("a", "10"), ("bcd", "2")])
+    ['a    10', 'bcd   2']
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]

@@ -37,6 +37,8 @@ def save_sweep_figure(
     title: str,
     log_x: bool = False,
     stamp: str = "",
+    ticks: Sequence[str] | None = None,
+    from_zero: bool = True,
 ) -> None:
     """Write a PNG of one line a series, with a bar of a standard deviation each way.
 
@@ -50,6 +52,8 @@ def save_sweep_figure(
         title: stands above the lines.
         log_x: whether the setting goes up by factors.
         stamp: stands above them in red, for what nobody may overlook.
+        ticks: what stands under each value, if not the value.
+        from_zero: whether the axis of what was measured begins at zero.
 
     Raises:
         HsijaxError: the disk is full.
@@ -72,9 +76,10 @@ def save_sweep_figure(
         if log_x:
             axes.set_xscale("log")
         if len(values) <= MOST_TICKS:
-            axes.set_xticks(values, [f"{value:g}" for value in values])
+            axes.set_xticks(values, ticks or [f"{value:g}" for value in values])
             axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_ylim(bottom=0)
+        if from_zero:
+            axes.set_ylim(bottom=0)
         axes.set_xlabel(xlabel, parse_math=False)
         axes.set_ylabel(ylabel, parse_math=False)
         write_heading(figure, axes, title, stamp)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hsijax.reports.markup import (
+    align_columns,
     escape_latex,
     escape_markdown,
     latex_cell,
@@ -89,15 +90,7 @@ def confusion_lines(metrics: Metrics) -> list[str]:
         [f"{row['id']} {one_line(row['name'])}", *(str(count) for count in counts)]
         for row, counts in zip(metrics["per_class"], metrics["confusion"], strict=True)
     ]
-    rows = [["truth \\ predicted", *ids], *rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
-    ]
+    return align_columns([["truth \\ predicted", *ids], *rows])
 
 
 def notes(metrics: Metrics) -> list[str]:

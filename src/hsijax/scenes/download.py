@@ -7,41 +7,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hsijax.config import Progress, no_progress
+from hsijax.config import Progress
 from hsijax.errors import HsijaxError
 from hsijax.io.arrays import format_shape
 from hsijax.scenes.archives import BadArchiveError, extract_member
 from hsijax.scenes.catalogue import SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
-from hsijax.scenes.lookup import cache_folder, find_file
+from hsijax.scenes.lookup import cache_folder
 from hsijax.scenes.scene import hash_file
 from hsijax.scenes.transfer import MirrorError, transfer
 
 _logger = logging.getLogger("hsijax")
 
 
-def locate(
-    sheet: SceneSheet,
-    file: SceneFile,
-    data_dir: Path | None = None,
-    progress: Progress = no_progress,
-) -> Path:
-    """Return where a file of a scene is on this machine; download it if it is not.
-
-    Downloads go to `data_dir`, or else to the user's cache.
-
-    Raises:
-        HsijaxError: it is in no local folder and cannot be downloaded.
-    """
-    found = find_file(sheet, file, data_dir=data_dir)
-    if found:
-        return found.path
-    return _fetch(sheet, file, data_dir or cache_folder(), progress)
-
-
-def _fetch(
+def download(
     sheet: SceneSheet, file: SceneFile, folder: Path, progress: Progress
 ) -> Path:
+    """Fetch a file of a scene into `folder`, from the first mirror that has it.
+
+    Raises:
+        HsijaxError: no mirror has it, or it cannot be written.
+    """
     import pooch
 
     # It announces each file, and the hash of those whose hash is not known.

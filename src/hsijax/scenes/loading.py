@@ -13,13 +13,13 @@ from hsijax.io.arrays import ArrayFile, format_shape
 from hsijax.io.choose import ChosenCube, NoCubeError, choose_cube
 from hsijax.io.ground_truth import choose_ground_truth, find_ground_truth
 from hsijax.scenes.catalogue import CATALOGUE, SceneFile, SceneSheet
-from hsijax.scenes.download import locate
 from hsijax.scenes.labels import (
     GroundTruth,
     holds_ground_truth,
     load_ground_truth,
     read_classes,
 )
+from hsijax.scenes.lookup import locate
 from hsijax.scenes.scene import Scene, SourceFile
 from hsijax.scenes.simulated import simulate
 

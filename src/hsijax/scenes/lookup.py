@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsijax.config import Progress, no_progress
 from hsijax.scenes.catalogue import SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
 from hsijax.scenes.scene import hash_file
@@ -50,6 +51,28 @@ def list_folders(data_dir: Path | None = None) -> list[Path]:
         *_find_sample_folders(),
     ]
     return list(dict.fromkeys(folders))
+
+
+def locate(
+    sheet: SceneSheet,
+    file: SceneFile,
+    data_dir: Path | None = None,
+    progress: Progress = no_progress,
+) -> Path:
+    """Return where a file of a scene is on this machine; download it if it is not.
+
+    Downloads go to `data_dir`, or else to the user's cache.
+
+    Raises:
+        HsijaxError: it is in no local folder and cannot be downloaded.
+    """
+    found = find_file(sheet, file, data_dir=data_dir)
+    if found:
+        return found.path
+    # Here, because most scenes are on this machine already.
+    from hsijax.scenes.download import download
+
+    return download(sheet, file, data_dir or cache_folder(), progress)
 
 
 def find_file(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.ndimage
 from jaxtyping import Float, Float32
 
 SMOOTHING = 2.0  # pixels; patches of one material are several times as wide
@@ -25,8 +24,11 @@ def draw_abundances(
     >>> draw_abundances((20, 30), 3, seed=0).sum(axis=2).round(9).all()
     np.True_
     """
+    # Here, because few scenes are simulated, and it takes 0.1 s to import.
+    from scipy.ndimage import gaussian_filter
+
     noise = np.random.default_rng(seed).standard_normal((endmembers, *shape))
-    fields = scipy.ndimage.gaussian_filter(noise, (0, SMOOTHING, SMOOTHING))
+    fields = gaussian_filter(noise, (0, SMOOTHING, SMOOTHING))
     spread = fields.std(axis=(1, 2), keepdims=True)
     fields = fields / np.where(spread > 0, spread, 1)
     shares = np.exp(SHARPNESS * (fields - fields.max(axis=0)))

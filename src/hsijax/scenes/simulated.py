@@ -26,7 +26,7 @@ from hsijax.scenes.catalogue.derived import (
     VARIABILITY,
 )
 from hsijax.scenes.catalogue.sheet import SceneSheet
-from hsijax.scenes.download import locate
+from hsijax.scenes.lookup import locate
 from hsijax.scenes.mixing import draw_abundances, mix
 from hsijax.scenes.reference import Reference
 from hsijax.scenes.scene import Scene, SourceFile

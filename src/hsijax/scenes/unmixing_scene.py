@@ -13,10 +13,9 @@ from hsijax.errors import HsijaxError
 from hsijax.io import open_file
 from hsijax.io.arrays import ArrayFile, Variable
 from hsijax.scenes.catalogue import SceneSheet
-from hsijax.scenes.download import locate
 from hsijax.scenes.labels import split_key
 from hsijax.scenes.loading import find_sheet, load_scene
-from hsijax.scenes.lookup import find_file
+from hsijax.scenes.lookup import find_file, locate
 from hsijax.scenes.recognition import list_alike, recognise
 from hsijax.scenes.reference import (
     NoReferenceError,

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
-from scipy import ndimage
 
 from hsijax.splits.split import Split, mask_of
 
@@ -53,5 +52,8 @@ def neighbourhood(
     array([[ True,  True,  True, False]])
     """
     size = 2 * distance + 1
-    near = ndimage.maximum_filter(mask.astype(np.uint8), size=size, mode="constant")
-    return near.astype(bool)
+    for _ in "rows", "cols":
+        padded = np.pad(mask, ((distance + 1, distance), (0, 0)))
+        marked = padded.cumsum(axis=0, dtype=np.int32)
+        mask = (marked[size:] > marked[:-size]).T
+    return mask

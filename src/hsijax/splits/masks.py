@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int, Integer
-from scipy.optimize import linear_sum_assignment
 
 from hsijax.errors import HsijaxError
 from hsijax.splits.split import Split, class_ids, no_pixels, pixels_where
@@ -138,6 +137,9 @@ def _renumbering(
     >>> _renumbering(np.array([5, 5, 7, 7]), np.array([2, 2, 1, 1]))
     {1: 7, 2: 5}
     """
+    # Here, because few splits are masks, and it takes 0.1 s to import.
+    from scipy.optimize import linear_sum_assignment
+
     ids, values = class_ids(truth[None, :]), np.unique(named)
     row, col = np.searchsorted(values, named), np.searchsorted(ids, truth)
     agreement = np.zeros((len(values), len(ids)), dtype=np.int64)

@@ -1,91 +1,26 @@
-"""The training loop: epochs of steps, a checkpoint after each, resumable."""
+"""The training loop: epochs of one run or of several, checkpoints now and then."""
 
-import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
-from hsijax.errors import HsijaxError
-from hsijax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from hsijax.devices import plan_execution
+from hsijax.training.course import Course, Loop, Trained, Training, TrainingSet
+from hsijax.training.engine import compile_epoch, make_epoch
+from hsijax.training.mesh import RUNS, decide, fetch, make_mesh, place
 from hsijax.training.step import TrainState
 
 PyTree = Any
 
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """What is learned from: the padded cube on the device, pixels and their answers."""
-
-    padded: Float[Array, "padded_rows padded_cols channels"]
-    pixels: Int[np.ndarray, "pixels 2"]
-    # Labels, or abundances: of the pixel, or a map to the right of it and down.
-    targets: Int[np.ndarray, " pixels"] | Float[np.ndarray, "pixels ..."]
-
-
-class Epoch(NamedTuple):
-    """One row of a run's history."""
-
-    run: int
-    epoch: int  # from 1
-    loss: float
-    lr: float  # of the epoch's last step
-    score: float | None  # on validation pixels; overall accuracy, or minus the RMSE
-    seconds: float  # since the run's start, resumed parts added up
-
-
-class Trained(NamedTuple):
-    """A finished training."""
-
-    params: PyTree
-    epoch: int  # the one that `params` come from
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Loop:
-    """How a run is trained, apart from its data and its first parameters."""
-
-    train_step: Callable[..., tuple[TrainState, Any]]
-    schedule: Callable[[int], Any]
-    epochs: int
-    batch: int
-    seed: tuple[int, int]  # the command's seed, the run's number
-    score: Callable[[PyTree], float] | None = None  # of each epoch's parameters
-    keep_best: bool = False  # the epoch of the best score counts, else the last
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None
-    # Against a loss that is no longer finite.
-    remedy: str = (
-        "a smaller --lr, or an ODE solver with more --steps or a larger --rtol"
-    )
-
-
-def steps_per_epoch(pixels: int, batch: int) -> int:
-    """Number of batches that hold every pixel once.
-
-    >>> steps_per_epoch(314, 64)
-    5
-    """
-    return math.ceil(pixels / batch)
-
-
-def batches(
-    pixels: int, batch: int, seed: tuple[int, ...]
-) -> Iterator[Int[np.ndarray, " batch"]]:
-    """Yield the indices of each batch of one epoch, in random order.
-
-    The last batch is filled up from the start of the order, so that all have one size
-    and none is dropped.
-    """
-    # The last word keeps this stream apart from those that draw the split.
-    order = np.random.default_rng((*seed, 1, 1)).permutation(pixels)
-    steps = steps_per_epoch(pixels, batch)
-    yield from np.resize(order, steps * batch).reshape(steps, batch)
+# Share of the time that may go into checkpoints. An epoch of a second is always saved;
+# on a GPU many pass between two checkpoints.
+SAVING = 0.1
 
 
 def train_run(
@@ -100,45 +35,99 @@ def train_run(
     Raises:
         HsijaxError: the loss is no longer finite.
     """
-    best = jax.tree.map(np.array, state.params) if loop.keep_best else {}
-    progress = {"epoch": 0, "seconds": 0.0, "best_score": 0.0, "best_epoch": 0}
-    if checkpoint.exists():
-        state, best = load_checkpoint(checkpoint, (state, best))
-        progress = read_metadata(checkpoint)
-    before = progress["seconds"]
-    start = time.perf_counter()
-    seed, run = loop.seed
-    key = jax.random.fold_in(jax.random.key(seed), run)
-    steps = steps_per_epoch(len(data.pixels), loop.batch)
-    for epoch in range(progress["epoch"], loop.epochs):
-        losses = []
-        order = batches(len(data.pixels), loop.batch, (seed, run, epoch))
-        for number, chosen in enumerate(order, start=epoch * steps):
-            pixels, targets = data.pixels[chosen], data.targets[chosen]
-            state, loss = loop.train_step(
-                state, data.padded, pixels, targets, key, np.int32(number)
+    return train_together([Training(loop, state, data, checkpoint)])[0]
+
+
+def train_together(trainings: Sequence[Training]) -> list[Trained]:
+    """Train runs side by side, in one program where they are as far and as large.
+
+    They share the step, the schedule, the epochs and the size of the batch. Each ends
+    as it would alone, but for rounding.
+
+    Raises:
+        HsijaxError: the loss of one is no longer finite.
+    """
+    courses = [Course(training) for training in trainings]
+    alike: dict[Any, list[Course]] = {}
+    for course in courses:
+        size = len(course.data.pixels), course.data.padded.shape
+        alike.setdefault((course.epoch, *size), []).append(course)
+    for group in alike.values():
+        _train_alike(group)
+    return [course.end() for course in courses]
+
+
+def _train_alike(courses: Sequence[Course]) -> None:
+    """Train runs that are equally far, with equally many pixels, to their end."""
+    loop, steps = courses[0].loop, courses[0].steps
+    stacked = len(courses) > 1
+    mesh = make_mesh(len(courses), loop.batch if loop.shares_batch else 1)
+    step = loop.make_step(mesh)
+    if stacked or _is_one_program(loop):
+        run_epoch = compile_epoch(step, mesh, stacked=stacked)
+    else:
+        run_epoch = make_epoch(step, mesh)
+    lead = (RUNS,) if stacked else ()
+    state, padded, keys = (
+        place(_join(trees), mesh, *lead)
+        for trees in zip(*[course.start() for course in courses], strict=True)
+    )
+    rates = _last_rates(loop, steps)
+    saving, saved = 0.0, time.perf_counter()
+    tick = saved
+    while courses[0].epoch < loop.epochs:
+        epoch = courses[0].epoch
+        batches = _join([course.batches() for course in courses])
+        state, losses = run_epoch(state, padded, *batches, keys, epoch * steps)
+        losses = fetch(losses, mesh).reshape(len(courses), steps)
+        params = state.params
+        if stacked and (loop.score or loop.keep_best):
+            params = fetch(params, mesh)
+        before, tick = tick, time.perf_counter()
+        share = (tick - before) / len(courses)
+        for number, course in enumerate(courses):
+            course.end_epoch(
+                _part(params, number) if stacked else params,
+                float(losses[number].mean()),
+                rates[epoch],
+                share,
             )
-            losses.append(loss)
-        mean_loss = float(np.mean(jax.device_get(losses)))
-        if not math.isfinite(mean_loss):
-            raise HsijaxError(
-                f"the loss is {mean_loss} in epoch {epoch + 1} of run {run}: try "
-                f"{loop.remedy}"
-            )
-        score = loop.score(state.params) if loop.score else None
-        first = progress["best_epoch"] == 0
-        better = score is not None and (first or score > progress["best_score"])
-        if loop.keep_best and better:
-            # A copy: the next step consumes these buffers.
-            best = jax.tree.map(np.array, state.params)
-            progress |= {"best_score": score, "best_epoch": epoch + 1}
-        progress |= {
-            "epoch": epoch + 1,
-            "seconds": before + time.perf_counter() - start,
-        }
-        lr = float(loop.schedule((epoch + 1) * steps - 1))
-        loop.on_epoch(Epoch(run, epoch + 1, mean_loss, lr, score, progress["seconds"]))
-        save_checkpoint(checkpoint, (state, best), progress)
-    if loop.keep_best:
-        return Trained(best, int(progress["best_epoch"]), progress["seconds"])
-    return Trained(state.params, loop.epochs, progress["seconds"])
+        now = time.perf_counter()
+        if decide(epoch + 1 == loop.epochs or SAVING * (now - saved) >= saving):
+            _save(courses, fetch(state, mesh), stacked=stacked)
+            saved = time.perf_counter()
+            saving = saved - now
+
+
+def _save(courses: Sequence[Course], state: TrainState, *, stacked: bool) -> None:
+    for number, course in enumerate(courses):
+        course.save(_part(state, number) if stacked else state)
+
+
+def _is_one_program(loop: Loop) -> bool:
+    if loop.one_program is None:
+        return plan_execution().one_program
+    return loop.one_program
+
+
+def _last_rates(loop: Loop, steps: int) -> list[float]:
+    """The learning rate of each epoch's last step, as one small program."""
+    last = (np.arange(loop.epochs) + 1) * steps - 1
+    return np.asarray(_compile_rates(loop.schedule)(last)).tolist()
+
+
+@cache
+def _compile_rates(schedule: Callable[[int], Any]) -> Callable[..., Any]:
+    return jax.jit(jax.vmap(schedule))
+
+
+def _join(trees: Sequence[PyTree]) -> PyTree:
+    """Stack the trees of several runs; that of a single one stays as it is."""
+    if len(trees) == 1:
+        return trees[0]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _part(tree: PyTree, number: int) -> PyTree:
+    """Take one run out of stacked trees."""
+    return jax.tree.map(lambda leaf: leaf[number], tree)

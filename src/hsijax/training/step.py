@@ -1,19 +1,26 @@
 """One step of gradient descent on a batch of pixels whose answers are known."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hsijax.patches import gather_patches, random_flips_and_rotations
+from hsijax.training.mesh import BATCH
 
 PyTree = Any
 # loss_fn(params, patches, targets, key) -> scalar
 LossFn = Callable[..., Float[Array, ""]]
+
+
+# See `make_train_step`.
+TrainStep = Callable[..., tuple["TrainState", Float[Array, ""]]]
 
 
 class Network(NamedTuple):
@@ -91,8 +98,16 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     patch_side: int,
     augment: bool,
-) -> Callable[..., tuple[TrainState, Float[Array, ""]]]:
-    """Compile one step. The state passed in is consumed.
+    mesh: Mesh | None = None,
+) -> TrainStep:
+    """Make one step; `engine` compiles it, alone, in an epoch or for several runs.
+
+    Args:
+        loss_fn: of a batch of patches.
+        optimizer: its state is in the step's.
+        patch_side: of the patches, pixels.
+        augment: whether patches are flipped and turned at random.
+        mesh: devices that share the batch.
 
     Returns:
         `train_step(state, padded, pixels, targets, key, number)`: patches are cut from
@@ -100,6 +115,7 @@ def make_train_step(
         maps of abundances; `number` is the step's own, from which with `key` all
         randomness of the step follows.
     """
+    cut_patches = make_cutter(patch_side, mesh)
 
     def train_step(
         state: TrainState,
@@ -110,7 +126,7 @@ def make_train_step(
         number: Int[Array, ""],
     ):
         flip_key, loss_key = jax.random.split(jax.random.fold_in(key, number))
-        patches = gather_patches(padded, pixels, patch_side)
+        patches = cut_patches(padded, pixels)
         if augment:
             patches = random_flips_and_rotations(patches, flip_key)
             if targets.ndim == patches.ndim:  # maps, which turn with their squares
@@ -121,4 +137,22 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         return TrainState(params, opt_state), jnp.asarray(loss)
 
-    return jax.jit(train_step, donate_argnums=0)
+    return train_step
+
+
+def make_cutter(patch_side: int, mesh: Mesh | None) -> Callable[..., Array]:
+    """Make `cut(padded, pixels)`, by which each device of a mesh cuts its patches.
+
+    XLA divides what follows in the same way, but not a gather of its own accord.
+    """
+    cut = partial(gather_patches, patch_side=patch_side)
+    if mesh is None:
+        return cut
+    whole, divided = PartitionSpec(), PartitionSpec(BATCH)
+    return jax.shard_map(
+        cut,
+        mesh=mesh,
+        in_specs=(whole, divided),
+        out_specs=divided,
+        check_vma=False,  # it overlooks the axis of runs that `jax.vmap` adds
+    )

@@ -31,7 +31,7 @@ from hsijax.training.checkpoint import (
     read_metadata,
     save_checkpoint,
 )
-from hsijax.training.loop import Epoch, Trained
+from hsijax.training.course import Epoch, Trained
 from hsijax.training.step import PyTree
 from hsijax.unmixing.dense import Stage, compute, load_params, skeleton, train_dense
 from hsijax.unmixing.inputs import (

@@ -60,7 +60,7 @@ class Blueprint:
 
 
 @cache
-def _compiled_predictor(blueprint: Blueprint, side: int) -> Callable[..., Any]:
+def compiled_predictor(blueprint: Blueprint, side: int) -> Callable[..., Any]:
     """Compile `predict(params, padded, corners)`, the abundances in some squares."""
     network, wide = blueprint.network(), side + blueprint.config.patch - 1
 
@@ -84,9 +84,8 @@ def predict_pixels(
     """Predict the abundances of pixels, some squares at a time."""
     config = blueprint.config
     rows, cols = (length - config.patch + 1 for length in padded.shape[:2])
-    side = 1 if config.patch == 1 else min(_square(config), rows, cols)
-    batch = max(1, BATCH // side**2)
-    predictor = _compiled_predictor(blueprint, side)
+    side, batch = prediction_squares(config, (rows, cols))
+    predictor = compiled_predictor(blueprint, side)
     corners = corners_of_squares(pixels, side, (rows, cols))
     abundances = np.zeros((rows, cols, blueprint.endmembers), np.float32)
     for start in range(0, len(corners), batch):
@@ -98,9 +97,16 @@ def predict_pixels(
     return values_at(abundances, pixels)
 
 
-def _square(config: UnmixConfig) -> int:
-    """Return the side of the squares of a prediction: smaller for large patches.
+def prediction_squares(config: UnmixConfig, shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the side of the squares of a prediction, and how many it takes at once.
 
-    F10 reads all pixels of a patch, and that of a square's pixels at once.
+    They are smaller for large patches: F10 reads all pixels of a patch, and that of a
+    square's pixels at once.
+
+    Args:
+        config: settings of the network.
+        shape: rows and columns of the scene.
     """
-    return max(1, PREDICTED // config.patch)
+    largest = max(1, PREDICTED // config.patch)
+    side = 1 if config.patch == 1 else min(largest, *shape)
+    return side, max(1, BATCH // side**2)

@@ -18,7 +18,7 @@ from hsijax.config import UnmixConfig
 from hsijax.errors import HsijaxError
 from hsijax.preprocessing import to_arrays
 from hsijax.training.checkpoint import load_arrays, read_metadata, save_checkpoint
-from hsijax.training.loop import Epoch
+from hsijax.training.course import Epoch
 from hsijax.unmixing.inputs import Inputs, fit_inputs, restore_preprocessing, values_at
 from hsijax.unmixing.lesson import Lesson
 from hsijax.unmixing.margins import Machine, train_machine

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hsijax.config import UnmixConfig
-from hsijax.training.loop import Epoch
+from hsijax.training.course import Epoch
 
 
 @dataclass(frozen=True, eq=False)

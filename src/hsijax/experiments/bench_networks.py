@@ -1,0 +1,291 @@
+"""The programs that `hsijax train` and `hsijax unmix` run, on synthetic patches."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from hsijax.classification.trained import Blueprint
+from hsijax.config import OdeSolver, TrainConfig, UnmixConfig
+from hsijax.devices import plan_execution
+from hsijax.experiments.bench_cases import CLASSES, ENDMEMBERS, Case
+from hsijax.experiments.bench_programs import Program, read_cost
+from hsijax.models import count_evaluations
+from hsijax.models.blocks import MAPS
+from hsijax.models.evaluations import tally_evaluations
+from hsijax.patches import gather_patches, pad_cube
+from hsijax.training.engine import compile_epoch, compile_step
+from hsijax.training.mesh import BATCH, make_mesh, place
+from hsijax.training.schedule import make_optimizer, make_schedule
+from hsijax.training.step import (
+    LossFn,
+    PyTree,
+    TrainState,
+    abundance_cross_entropy,
+    cross_entropy,
+    make_init,
+    make_train_step,
+    split_network,
+)
+from hsijax.unmixing import blueprint as unmixing
+
+SIDE = 64  # of the synthetic scene, pixels
+STEPS = 1000  # that the learning rate's schedule is made for
+_gather = jax.jit(gather_patches, static_argnames="patch_side")
+
+# So small that no parameter moves: adaptive steps stay what they are at first.
+LR = 1e-12
+EPOCH = 16  # steps, where an epoch is one program
+
+
+class Programs(NamedTuple):
+    """One training step and one prediction of a network."""
+
+    train: Program
+    predict: Program
+
+
+def make_programs(case: Case) -> Programs:
+    """Make the programs that train and predict with a network.
+
+    Raises:
+        UsageError: the network cannot have this patch or these channels.
+    """
+    if isinstance(case.config, TrainConfig):
+        return _classification(case.config, case.channels)
+    return _unmixing(case.config, case.channels)
+
+
+def _classification(config: TrainConfig, channels: int) -> Programs:
+    blueprint = Blueprint(replace(config, lr=LR), channels, CLASSES)
+    # Solvers have no parameters: all of them share the default's.
+    plain = replace(blueprint.config, **asdict(OdeSolver()))
+    start = Blueprint(plain, channels, CLASSES)
+    start.check()
+    rng = np.random.default_rng(config.seed)
+    padded = _draw_scene(rng, channels, config.patch, config.padding)
+    params = _wake(start.first_params(0))
+    labels = rng.integers(CLASSES, size=config.batch)
+    loss_fn = cross_entropy(blueprint.network(), config.label_smoothing)
+    mesh = make_mesh(1, config.batch)
+    data = (padded, _draw_pixels(rng, config.batch), labels)
+    return Programs(
+        _train_program(config, loss_fn, config.patch, params, data, config.batch, mesh),
+        _predict_program(blueprint, params, padded, rng),
+    )
+
+
+def _predict_program(
+    blueprint: Blueprint, params: PyTree, padded: jax.Array, rng: np.random.Generator
+) -> Program:
+    predictor = blueprint.predictor()
+    mesh, batch = predictor.mesh, predictor.batch
+    params, padded = place((params, padded), mesh)
+    return Program(
+        predictor.classify,
+        params,
+        (
+            predictor.share(params, padded),  # once for a scene, so no part of a batch
+            place(_draw_pixels(rng, batch), mesh, BATCH),
+        ),
+        batch,
+        carries=False,
+        devices=mesh.size if mesh else 1,
+    )
+
+
+def _unmixing(config: UnmixConfig, bands: int) -> Programs:
+    blueprint = unmixing.Blueprint(config, bands, ENDMEMBERS)
+    rng = np.random.default_rng(config.seed)
+    padded = _draw_scene(rng, bands, config.patch, "reflect")
+    params = make_init(blueprint.build)(jax.random.key(config.seed))
+    side = min(config.square, SIDE)
+    squares = max(1, config.batch // side**2)
+    shares = rng.dirichlet(np.ones(ENDMEMBERS), (squares, side, side))
+    corners = _draw_pixels(rng, squares, side)
+    predicted, count = unmixing.prediction_squares(config, (SIDE, SIDE))
+    return Programs(
+        _train_program(
+            config,
+            abundance_cross_entropy(blueprint.network()),
+            side + config.patch - 1,
+            params,
+            (padded, corners, shares.astype(np.float32)),
+            squares * side**2,
+            make_mesh(1, squares),
+        ),
+        Program(
+            unmixing.compiled_predictor(blueprint, predicted),
+            params,
+            (padded, _draw_pixels(rng, count, predicted)),
+            count * predicted**2,
+            carries=False,
+        ),
+    )
+
+
+def _train_program(
+    config: TrainConfig | UnmixConfig,
+    loss_fn: LossFn,
+    wide: int,
+    params: PyTree,
+    data: tuple[Any, ...],
+    patches: int,
+    mesh: Mesh | None = None,
+) -> Program:
+    schedule = make_schedule(config.schedule, LR, STEPS)
+    optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
+    step = make_train_step(loss_fn, optimizer, wide, config.augment, mesh)
+    padded, *batch = data
+    # A copy: each step consumes its state, and predictions need the parameters.
+    first = TrainState(jax.tree.map(jnp.copy, params), optimizer.init(params))
+    first, padded = place((first, padded), mesh)
+    key = place(jax.random.key(config.seed), mesh)
+    program = Program(
+        compile_step(step, mesh),
+        first,
+        (padded, *place(tuple(batch), mesh, BATCH), key, np.int32(0)),
+        patches,
+        carries=True,
+        devices=mesh.size if mesh else 1,
+    )
+    if not plan_execution().one_program:
+        return program
+    run_epoch = compile_epoch(step, mesh, stacked=False)
+    repeated = [np.stack([array] * EPOCH) for array in batch]
+    return replace(
+        program,
+        epoch=lambda first: run_epoch(first, padded, *repeated, key, 0),
+        steps=EPOCH,
+    )
+
+
+def count_case(case: Case, programs: Programs) -> dict[str, Any] | None:
+    """Count the function evaluations of a training step and of a prediction, per patch.
+
+    `forward` are those of the forward pass, `recomputed` the further ones that the
+    backward pass makes, `backward` the transposed derivatives. They are counted while
+    a gradient runs: of the loss that is trained on, by the patches that are measured,
+    where steps adapt. None of networks without a block.
+    """
+    config = case.config
+    if not isinstance(config, TrainConfig):
+        return None
+    network = Blueprint(replace(config, lr=LR), case.channels, CLASSES).network()
+    # One device is enough to count.
+    padded, pixels, labels = jax.device_get(programs.train.rest[:3])
+    params, others = jax.device_get((programs.predict.first, programs.predict.rest[1]))
+    trained = _gather(padded, pixels, patch_side=config.patch)
+    predicted = _gather(padded, others, patch_side=config.patch)
+    forward = count_evaluations(nnx.merge(network.train, params), trained).mean
+
+    model = nnx.merge(network.train, params)
+    adapts = case.loops
+    tally = tally_evaluations(model.block, stand_in=not adapts)
+    if adapts:
+        patches = len(trained)
+        loss_fn = cross_entropy(split_network(model, model), config.label_smoothing)
+        wrapped = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+        arguments = (wrapped, trained, labels, jax.random.key(config.seed))
+    else:
+        patches = 1
+        arguments = (jnp.zeros((patches, 1, 1, MAPS)),)
+
+        def loss_fn(hidden: jax.Array) -> jax.Array:
+            return model.block(hidden).sum()
+
+    jax.block_until_ready(jax.jit(jax.grad(loss_fn))(*arguments))
+    jax.effects_barrier()
+    return {
+        "training": {
+            "forward": forward,
+            "recomputed": tally.forward / patches - forward,
+            "backward": tally.backward / patches,
+        },
+        "prediction": count_evaluations(
+            nnx.merge(network.predict, params), predicted
+        )._asdict(),
+    }
+
+
+def estimate_flops(
+    case: Case, evaluations: Mapping[str, Any]
+) -> tuple[float | None, float | None]:
+    """Work out a training step's and a prediction's FLOPs from the evaluations.
+
+    For solvers that loop, because the compiler counts the body of a loop once. What an
+    evaluation takes is what one more step of Euler's method adds to a program without
+    loops; the solver's own sums are left out.
+
+    Args:
+        case: of a continuous block.
+        evaluations: from `count_case`.
+    """
+    assert isinstance(case.config, TrainConfig)
+    plain = replace(case.config, **asdict(OdeSolver()))
+    flops = [_flops_of_euler(case._replace(config=plain), steps) for steps in (1, 2)]
+    (train, predict, predicted_at_once), (train2, predict2, _) = flops
+    if train is None or train2 is None or predict is None or predict2 is None:
+        return None, None
+    counts = evaluations["training"]
+    forward = (predict2 - predict) * case.config.batch / predicted_at_once
+    backward = train2 - train - forward
+    others = counts["forward"] + counts["recomputed"] - 1
+    return (
+        train + others * forward + (counts["backward"] - 1) * backward,
+        # All patches of a batch take as many steps as the one that needs most.
+        predict + (evaluations["prediction"]["largest"] - 1) * (predict2 - predict),
+    )
+
+
+@cache
+def _flops_of_euler(case: Case, steps: int) -> tuple[float | None, float | None, int]:
+    """Count the FLOPs of a training step and a prediction, and the latter's patches."""
+    assert isinstance(case.config, TrainConfig)
+    euler = replace(case.config, solver="euler", steps=steps)
+    programs = make_programs(case._replace(config=euler))
+    train, predict = (
+        read_cost(program.function.lower(program.first, *program.rest), "flops")
+        for program in programs
+    )
+    return train, predict, programs.predict.patches
+
+
+def _draw_scene(
+    rng: np.random.Generator, channels: int, patch: int, padding: str
+) -> jax.Array:
+    """Draw a padded cube of standard normal values, as after standardisation."""
+    side = max(SIDE, patch)
+    cube = rng.normal(size=(side, side, channels)).astype(np.float32)
+    return jnp.asarray(pad_cube(cube, patch, padding))
+
+
+def _draw_pixels(rng: np.random.Generator, count: int, side: int = 1) -> np.ndarray:
+    """Draw where patches, or squares of this side, lie in the scene."""
+    return rng.integers(SIDE - side + 1, size=(count, 2)).astype(np.int32)
+
+
+def _wake(params: PyTree) -> PyTree:
+    """Give values to what starts at zero, so that every block has something to do.
+
+    A field of zeros, as it is before the training, is too easy for adaptive steps.
+    """
+    rng = np.random.default_rng(0)
+
+    def draw(path: tuple[Any, ...], array: jax.Array) -> jax.Array:
+        name = path[-1].key
+        if name == "scale":
+            return jnp.ones_like(array)
+        if name == "kernel" and not np.any(array):
+            width = np.prod(array.shape[:-1]) ** -0.5
+            drawn = rng.uniform(-width, width, array.shape)
+            return jnp.asarray(drawn, array.dtype)
+        return array
+
+    return jax.tree.map_with_path(draw, params)

@@ -1,0 +1,189 @@
+"""The paper's table of classification: all networks on the same pixels, print beside.
+
+Which pixels train follows from the seed and the run's number alone, so all cells of a
+scene and share have the same ones.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.errors import HsijaxError
+from hsijax.experiments.repeat import ensure_classification
+from hsijax.experiments.reproduce_cells import Cell, TrainingTable, choose_cells
+from hsijax.io.atomic import write_text
+from hsijax.reports import table1
+from hsijax.runs import open_run
+from hsijax.scenes import load_scene
+from hsijax.scenes.catalogue import CATALOGUE
+from hsijax.settings import make_config
+
+log = logging.getLogger("hsijax")
+
+
+def reproduce_training(
+    table: TrainingTable,
+    folder: Path,
+    overrides: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    only: str | None = None,
+    progress: Progress = no_progress,
+) -> tuple[dict[str, Any], list[Path]]:
+    """Train the chosen cells of a table; what is done in the folder is not done again.
+
+    The table is written after each cell, with all that the folder holds.
+
+    Args:
+        table: one of `TRAINING_TABLES`.
+        folder: gets the table, and a run folder for each cell.
+        overrides: settings of every cell: runs, seed, where the scenes are, few epochs
+            for a trial.
+        preset: "paper", "best", or "both" (so is None).
+        only: a part of the table, as `choose_cells` takes it.
+        progress: told of each cell.
+
+    Returns:
+        What stands in `table.json`, and the files.
+
+    Raises:
+        UsageError: no cell is like that, or the folder has runs of other settings.
+        HsijaxError: none of the scenes can be had.
+    """
+    chosen, left_out = _replace_missing(
+        table, choose_cells(table, preset, only), overrides.get("data_dir"), progress
+    )
+    configs = {cell: _make_config(cell, overrides) for cell in table.cells}
+    found = {
+        cell: metrics
+        for cell, config in configs.items()
+        if (metrics := _read_finished(cell.folder(folder), config)) or cell in chosen
+    }
+    data, files = _write(table, folder, found, left_out)
+    for number, cell in enumerate(chosen, start=1):
+        named = " ".join((*cell.words, f"({cell.preset})"))
+        detail = f"cell {number} of {len(chosen)}: {named}"
+        progress(table.name, number - 1, len(chosen), detail)
+        found[cell] = ensure_classification(
+            cell.folder(folder), configs[cell], progress
+        )
+        data, files = _write(table, folder, found, left_out)
+    progress(table.name, len(chosen), len(chosen), "done")
+    return data, files
+
+
+def _replace_missing(
+    table: TrainingTable,
+    cells: Sequence[Cell],
+    data_dir: str | None,
+    progress: Progress,
+) -> tuple[list[Cell], dict[str, str]]:
+    """Leave out the scenes that cannot be had; the reasons are returned by scene."""
+    left_out: dict[str, str] = {}
+
+    def find(scene: str) -> str | None:
+        try:
+            load_scene(
+                scene, data_dir=Path(data_dir) if data_dir else None, progress=progress
+            )
+        except HsijaxError as error:
+            other = table.instead.get(scene)
+            # The first line of an error says what is wrong.
+            left_out[scene] = str(error).splitlines()[0]
+            log.warning(
+                "%s is left out: %s%s",
+                scene,
+                error,
+                f"; trained in its place: {other}" if other else "",
+            )
+            return find(other) if other else None
+        return scene
+
+    scenes = {scene: find(scene) for scene in dict.fromkeys(c.scene for c in cells)}
+    kept = [
+        cell._replace(scene=scene)
+        for cell in cells
+        if (scene := scenes[cell.scene]) is not None
+    ]
+    if not kept:
+        raise HsijaxError(
+            f"{table.name} cannot be made, not even in part: {', '.join(left_out)} "
+            "cannot be had; put the files into a folder and give --data-dir"
+        )
+    return list(dict.fromkeys(kept)), left_out
+
+
+def _make_config(cell: Cell, overrides: Mapping[str, Any]) -> TrainConfig:
+    given = {
+        "dataset": cell.scene,
+        "frac": cell.frac,
+        "preset": cell.preset,
+        "model": cell.model,
+        **overrides,
+    }
+    return make_config(given, {})
+
+
+def _read_finished(folder: Path, config: TrainConfig) -> Mapping[str, Any] | None:
+    """Return the metrics of a run folder that is done, None of any other."""
+    if not (folder / "run.json").exists():
+        return None
+    if open_run(folder).read_manifest()["status"] != "done":
+        return None
+    return ensure_classification(folder, config)
+
+
+def _write(
+    table: TrainingTable,
+    folder: Path,
+    found: Mapping[Cell, Mapping[str, Any] | None],
+    left_out: Mapping[str, str],
+) -> tuple[dict[str, Any], list[Path]]:
+    """Write the table; a cell of None is one that is not trained yet."""
+    replaced = {other: scene for scene, other in table.instead.items()}
+    parts = []
+    for part in dict.fromkeys(cell.part for cell in found):
+        scene, frac = part
+        parts.append(
+            {
+                "scene": scene,
+                "frac": frac,
+                "in_place_of": replaced.get(scene),
+                "classes": {str(c.id): c.name for c in CATALOGUE[scene].classes},
+                "printed": table.printed.get(part, {}),
+                "cells": [
+                    {
+                        "preset": cell.preset,
+                        "model": cell.model,
+                        "metrics": metrics,
+                        "trained": _trained(cell.folder(folder)) if metrics else [],
+                    }
+                    for cell, metrics in found.items()
+                    if cell.part == part
+                ],
+            }
+        )
+    data = {
+        "table": table.name,
+        "title": table.title,
+        "left_out": left_out,
+        "parts": parts,
+    }
+    files = [folder / "table.json", folder / "table.md"]
+    write_text(files[0], json.dumps(data, indent=2, allow_nan=False) + "\n")
+    write_text(files[1], table1.to_markdown(data))
+    return data, files
+
+
+def _trained(folder: Path) -> list[str]:
+    """Say with what, where and on which days a run folder was trained."""
+    manifest = open_run(folder).read_manifest()
+    said = [
+        f"hsijax {one['versions']['hsijax']}, jax {one['versions']['jax']}, "
+        f"{one['device']}, {one['started'][:10]}"
+        for one in (manifest, *manifest.get("resumed", []))
+    ]
+    return list(dict.fromkeys(said))

@@ -1,0 +1,140 @@
+"""The training of a run's networks, one by one or side by side."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from hsijax.classification.predict import predict_pixels
+from hsijax.classification.trained import Blueprint, TrainedClassifier
+from hsijax.config import Progress
+from hsijax.experiments.task import Task
+from hsijax.models.layers import check_precision
+from hsijax.preprocessing import fit_preprocessing
+from hsijax.runs import Run
+from hsijax.training.course import (
+    Epoch,
+    Loop,
+    Training,
+    TrainingSet,
+    steps_per_epoch,
+)
+from hsijax.training.loop import train_together
+from hsijax.training.schedule import make_optimizer, make_schedule
+from hsijax.training.step import (
+    TrainState,
+    TrainStep,
+    cross_entropy,
+    make_train_step,
+)
+
+
+def train_networks(
+    run: Run, task: Task, numbers: Sequence[int], progress: Progress
+) -> None:
+    """Train some runs, side by side if they are several, and save their networks."""
+    started = [
+        _start(run, task, number, progress)
+        for number in numbers
+        if not run.network_file(number).exists()
+    ]
+    ended = train_together([training for _, training in started])
+    for (untrained, training), trained in zip(started, ended, strict=True):
+        classifier = replace(untrained, params=trained.params)
+        number = training.loop.seed[1]
+        classifier.save(
+            run.network_file(number), epoch=trained.epoch, seconds=trained.seconds
+        )
+
+
+def _start(
+    run: Run, task: Task, number: int, progress: Progress
+) -> tuple[TrainedClassifier, Training]:
+    """Prepare a run: its network before it has learned, and what it learns from."""
+    config, split = task.config, task.splits.splits[number]
+    blueprint = make_blueprint(task)
+    fitted_on = task.valid
+    if config.fit == "train":
+        fitted_on = np.zeros_like(task.valid)
+        fitted_on[split.train[:, 0], split.train[:, 1]] = True
+    learner = _make_learner(blueprint, steps_per_epoch(len(split.train), config.batch))
+    params = blueprint.first_params(number)
+    untrained = TrainedClassifier(
+        blueprint,
+        params,
+        fit_preprocessing(
+            task.cube[fitted_on], scaling=config.scaling, components=config.channels
+        ),
+        task.scene.good_bands,
+        task.scene.wavelengths,
+        task.scene.classes,
+    )
+    padded = untrained.prepare(task.cube, task.valid)
+    data = TrainingSet(
+        padded, split.train.astype(np.int32), task.scene.labels(split.train)
+    )
+    pixels = split.test if config.select == "best-test" else split.validation
+
+    def score(params: Any) -> float:
+        labels, _ = predict_pixels(blueprint.predictor(), params, padded, pixels)
+        return float(np.mean(labels == task.scene.labels(pixels)))
+
+    def on_epoch(epoch: Epoch) -> None:
+        run.add_history(epoch)
+        scored = "test" if config.select == "best-test" else "validation"
+        shown = "" if epoch.score is None else f", {scored} OA {epoch.score:.1%}"
+        detail = f"epoch {epoch.epoch}/{config.epochs}, loss {epoch.loss:.3f}{shown}"
+        stage = f"training run {number + 1}/{config.runs}"
+        progress(stage, epoch.epoch, config.epochs, detail)
+
+    loop = Loop(
+        learner.make_step,
+        learner.schedule,
+        config.epochs,
+        config.batch,
+        (config.seed, number),
+        score if len(pixels) else None,
+        config.select != "last",
+        on_epoch,
+    )
+    first = TrainState(params, jax.jit(learner.optimizer.init)(params))
+    return untrained, Training(loop, first, data, run.state_file(number))
+
+
+class _Learner(NamedTuple):
+    """The step of a network with what it starts from and follows."""
+
+    make_step: Callable[[Mesh | None], TrainStep]
+    schedule: Callable[[int], Any]
+    optimizer: optax.GradientTransformation
+
+
+@cache
+def _make_learner(blueprint: Blueprint, steps: int) -> _Learner:
+    """Make the step once for all runs that have as many `steps` in an epoch."""
+    config = blueprint.config
+    schedule = make_schedule(config.schedule, config.lr, config.epochs * steps)
+    optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
+    loss_fn = cross_entropy(blueprint.network(), config.label_smoothing)
+
+    @cache
+    def make_step(mesh: Mesh | None) -> TrainStep:
+        return make_train_step(loss_fn, optimizer, config.patch, config.augment, mesh)
+
+    return _Learner(make_step, schedule, optimizer)
+
+
+def make_blueprint(task: Task) -> Blueprint:
+    """Return what the networks of a task are built from.
+
+    Raises:
+        UsageError: they are to be trained in a precision that is not for this device.
+    """
+    check_precision(task.config.precision)
+    channels = task.config.channels or int(task.scene.good_bands.sum())
+    return Blueprint(task.config, channels, len(task.scene.classes))

@@ -1,0 +1,121 @@
+"""`evaluate --ode-check`: finer solvers on a run's own networks and test pixels."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from classification_scenes import write_salinas_crop
+from typer.testing import CliRunner
+
+from hsijax.classification.trained import TrainedClassifier
+from hsijax.cli import app
+from hsijax.config import OdeSolver
+from hsijax.experiments import ode_check
+from hsijax.experiments.ode_check import check_ode, refine, table_rows
+from hsijax.runs import Run
+
+
+@pytest.fixture(scope="module")
+def run(shared_data, tmp_path_factory) -> Path:
+    """A short training of an ODE-net with one Euler step."""
+    folder = tmp_path_factory.mktemp("run")
+    scene, truth = write_salinas_crop(shared_data, folder)
+    done = invoke(
+        *("train", "--dataset", scene, "--ground-truth", truth, "--no-map", "-q"),
+        *("--frac", "0.1", "--epochs", "1", "--patch", "3", "--batch", "16"),
+        *("--solver", "euler", "--out", folder / "run"),
+    )
+    assert done.exit_code == 0, done.stderr
+    return folder / "run"
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_check_stands_beside_the_figures(run):
+    done = invoke("evaluate", run, "--ode-check", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    printed = json.loads(done.stdout)
+    found = printed.pop("ode_check")
+    assert printed == Run(run).read_metrics()
+    assert found == json.loads((run / "ode-check.json").read_text())
+    own, reference, finer = found["checks"]
+    assert [c["solver"] for c in found["checks"]] == [
+        *("euler:1", "dopri5:1e-05", "euler:2")
+    ]
+    assert own["runs"][0]["oa"] == printed["oa"]["values"][0]
+    assert own["runs"][0]["change"] == 0
+    assert finer["runs"][0]["evaluations"] == 2
+    assert reference["runs"][0]["evaluations"] > 6
+    again = invoke("evaluate", run, "--ode-check", "-q")
+    assert [line.split()[1] for line in again.stdout.splitlines()[1:]] == [
+        *("euler:1", "dopri5:1e-05", "euler:2")
+    ]
+    assert f"{printed['oa']['mean']:.2f}" in again.stdout
+
+
+def test_network_that_is_no_flow_is_found(run, tmp_path):
+    """A field many times as large as it was trained leaves Euler far from the truth."""
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "solvers.json").unlink(missing_ok=True)
+    copy = Run(folder)
+    classifier = TrainedClassifier.load(copy.network_file(0))
+    norm = classifier.params["block"]["field"]["norm3"]
+    norm["scale"] = 50 * norm["scale"] + 3
+    classifier.save(copy.network_file(0), epoch=4, seconds=0.0)
+    done = invoke("evaluate", folder, "--ode-check", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert "this network is not a flow" in done.stderr
+    assert "euler:1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "is_flow"),
+    [([90.0, 89.5], True), ([90.0, 89.4], False), ([90.6, 90.0], False)],
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_warning_begins_at_half_a_point(
+    run, accuracies, is_flow, fails, monkeypatch, caplog
+):
+    scores = {
+        label: [{"oa": oa, "evaluations": 1.0, "seconds": 1.0}]
+        for label, oa in zip(("dopri5:1e-05", "euler:2"), accuracies, strict=True)
+    }
+    if fails:
+        scores["euler:2"][0]["oa"] = None
+    monkeypatch.setattr(ode_check, "score_networks", lambda *_: scores)
+    monkeypatch.setattr(ode_check, "write_text", lambda *_: None)
+    result = check_ode(Run(run), {"oa": {"values": [90.0]}})
+    assert result["is_flow"] == (is_flow and not fails)
+    assert bool(caplog.messages) == (not result["is_flow"])
+    if fails:
+        assert "with euler:2 the OA of run 1, 90.00 % as trained, has no" in caplog.text
+        assert table_rows(result)[1][2:4] == ["-", "-"]
+    elif not is_flow:
+        assert f"{next(a for a in accuracies if a != 90):.2f} %" in caplog.text
+
+
+def test_finer_solvers():
+    assert refine(OdeSolver("euler", 3)).steps == 6
+    finer = refine(OdeSolver("dopri5", rtol=1e-3))
+    assert (finer.rtol, finer.atol) == pytest.approx((1e-4, 1e-4))
+    assert refine(OdeSolver("dopri5", rtol=1e-3, atol=1e-5)).atol == pytest.approx(1e-6)
+
+
+def test_mistakes(run, tmp_path):
+    both = invoke("evaluate", run, "--ode-check", "--csv")
+    assert both.exit_code == 2
+    assert "printed as a table" in both.stderr
+    other = Run(tmp_path)
+    other.update_manifest(status="done")
+    other.write_config(replace(Run(run).read_config(), model="resnet"))
+    with pytest.raises(ode_check.UsageError, match="resnet, which solves no"):
+        check_ode(other, {})
+    Run(tmp_path / "unmixed").update_manifest(status="done", task="unmixing")
+    unmixed = invoke("evaluate", tmp_path / "unmixed", "--ode-check")
+    assert unmixed.exit_code == 2
+    assert "hsijax unmix" in unmixed.stderr
