@@ -51,9 +51,10 @@ def compare(model: str, devices: int, runs: list[int]) -> dict:
     }
 
 
-cases = {
-    "batch": compare("no-block", 2, [0]),
-    "runs": compare("no-block", 2, [0, 1, 2, 3]),
-    "runs and batch": compare("resnet1", 4, [0, 1]),
-}
-sys.stdout.write(json.dumps(cases))
+if __name__ == "__main__":
+    cases = {
+        "batch": compare("no-block", 2, [0]),
+        "runs": compare("no-block", 2, [0, 1, 2, 3]),
+        "runs and batch": compare("resnet1", 4, [0, 1]),
+    }
+    sys.stdout.write(json.dumps(cases))

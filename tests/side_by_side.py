@@ -10,5 +10,6 @@ from hsijax.devices import CPU
 from hsijax.experiments import train
 from hsijax.training import loop
 
-train.plan_execution = loop.plan_execution = lambda: replace(CPU, one_program=True)
-main()
+if __name__ == "__main__":
+    train.plan_execution = loop.plan_execution = lambda: replace(CPU, one_program=True)
+    main()

@@ -132,7 +132,8 @@ def train(
         return Training(loop, state, data, folder / f"{run}.safetensors")
 
     folder.mkdir(exist_ok=True)
-    return train_together([start(run) for run in runs]), history
+    ended = train_together([start(run) for run in runs])
+    return [one for one in ended if isinstance(one, Trained)], history
 
 
 def figures(history: Sequence[Epoch]) -> dict[tuple[int, int], np.ndarray]:

@@ -89,12 +89,16 @@ def test_warning_begins_at_half_a_point(
         scores["euler:2"][0]["oa"] = None
     monkeypatch.setattr(ode_check, "score_networks", lambda *_: scores)
     monkeypatch.setattr(ode_check, "write_text", lambda *_: None)
-    result = check_ode(Run(run), {"oa": {"values": [90.0]}})
-    assert result["is_flow"] == (is_flow and not fails)
-    assert bool(caplog.messages) == (not result["is_flow"])
+    metrics = {"oa": {"values": [90.0]}, "selected_on_test": False}
+    result = check_ode(Run(run), metrics)
     if fails:
-        assert "with euler:2 the OA of run 1, 90.00 % as trained, has no" in caplog.text
+        # What the other solver shows holds; without it nothing is known.
+        is_flow = False if abs(accuracies[0] - 90) > 0.5 else None
         assert table_rows(result)[1][2:4] == ["-", "-"]
+    assert result["is_flow"] is is_flow
+    assert bool(caplog.messages) == (is_flow is not True)
+    if is_flow is None:
+        assert "a flow is not known" in caplog.text
     elif not is_flow:
         assert f"{next(a for a in accuracies if a != 90):.2f} %" in caplog.text
 

@@ -10,9 +10,9 @@ from flax import nnx
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.training import loop
 from hsijax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from hsijax.training.course import Loop, TrainingSet, batches
+from hsijax.training.course import Loop, Trained, Training, TrainingSet, batches
 from hsijax.training.engine import compile_step
-from hsijax.training.loop import train_run
+from hsijax.training.loop import train_run, train_together
 from hsijax.training.schedule import (
     OPTIMIZERS,
     SCHEDULES,
@@ -178,6 +178,15 @@ def test_the_epoch_that_scores_best_is_kept(
 
 def test_loss_that_is_not_finite_stops_with_the_epoch(parts, data, tmp_path):
     broken = TrainingSet(data.padded * jnp.nan, data.pixels, data.targets)
+    fine = Training(make_loop(parts), start(parts), data, tmp_path / "fine.safetensors")
+    bad = Training(
+        make_loop(parts, seed=(0, 1)), start(parts), broken, tmp_path / "b.safetensors"
+    )
+    ended, failure = train_together([fine, bad])
+    assert isinstance(ended, Trained)
+    assert ended.epoch == 6
+    assert "of run 1" in str(failure)
+    assert not bad.checkpoint.exists()
     with pytest.raises(HsijaxError, match="nan in epoch 1"):
         train_run(make_loop(parts), start(parts), broken, tmp_path / "s.safetensors")
 

@@ -111,9 +111,11 @@ def _keep_freed_memory() -> None:
     It gives blocks of more than 32 MB back to the system at once, and XLA takes one for
     each training step on a CPU: a third of the step went into clearing its pages.
     """
-    with contextlib.suppress(AttributeError, OSError):  # another C library than GNU's
+    # Another system or C library than GNU's.
+    with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 2**30)
+        if not mallopt(M_MMAP_THRESHOLD, 2**30):
+            mallopt(M_MMAP_THRESHOLD, 2**25)  # the most that glibc before 2.35 takes
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_ARENA_MAX, 1)  # another thread's blocks would not be reused
 

@@ -73,8 +73,9 @@ def predict_pixels(
         HsijaxError: the network has no finite answer for some pixels.
     """
     count, batch = len(pixels), predictor.batch
-    params, padded = place((params, padded), predictor.mesh)
-    shared = predictor.share(params, padded)
+    # One device does this, and all get what comes of it.
+    shared = predictor.share(jax.device_get(params), padded)
+    params, shared = place((params, shared), predictor.mesh)
     labels = np.zeros(count, np.int32)
     confidence = np.zeros(count, np.float32)
     pending: list[tuple[int, Any]] = []

@@ -42,6 +42,8 @@ def evaluate(
     """
     if json + csv + latex + markdown > 1:
         raise UsageError("give one of --json, --csv, --latex and --markdown")
+    if data_dir and not ode_check:
+        raise UsageError("--data-dir is of --ode-check: nothing else reads the scene")
     if ode_check and csv + latex + markdown:
         raise UsageError("--ode-check is printed as a table, or with --json")
     if ode_check:
@@ -64,6 +66,8 @@ def evaluate(
         if json:
             console.print_json({**metrics, "ode_check": checked})
         else:
+            if checked["selected_on_test"]:
+                typer.echo(tables.SELECTED_ON_TEST)
             console.print_rows(HEADER, table_rows(checked))
         return
     unmixing = metrics.get("task") == "unmixing"

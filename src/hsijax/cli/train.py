@@ -246,7 +246,8 @@ def train(
         try:
             metrics = train_runs(opened, task, progress)
         except KeyboardInterrupt:
-            console.say(f"go on with: hsijax train --resume {opened.folder}")
+            if speaks:
+                console.say(f"go on with: hsijax train --resume {opened.folder}")
             raise
         files = []
         if make_map:

@@ -28,6 +28,7 @@ USES = ("training", "prediction")
 # The settings that decide what a row computes; None where a network has no such thing.
 SETTINGS = (
     *("preset", "architecture", "patch", "batch", "square", "optimizer", "augment"),
+    "precision",
     *("solver", "steps", "rtol", "atol", "step_control", "adjoint"),
 )
 

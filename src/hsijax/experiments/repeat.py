@@ -12,8 +12,8 @@ from hsijax.experiments.unmix import prepare_unmixing, reopen_unmixing, unmix
 from hsijax.runs import Run, open_run
 from hsijax.settings import Config
 
-# Settings that name files. These may have moved between two commands, so only the last
-# part of their paths says whether they are the same ones.
+# Settings that name files. These may have moved between two commands: then nothing is
+# left at the old place, and the last part of the paths is the same.
 FILES = (
     "dataset",
     "scene",
@@ -99,9 +99,18 @@ def _compare(run: Run, config: Config) -> None:
     for name, found in asdict(run.read_config(type(config))).items():
         same = found == wanted[name]
         if name in FILES and found and wanted[name]:
-            same = Path(found).name == Path(wanted[name]).name
+            same = _is_same_file(found, wanted[name])
         if not same and name != "data_dir":
             raise UsageError(
                 f"{run.folder} was made with {name} = {found}, not {wanted[name]}: "
                 "choose another --out"
             )
+
+
+def _is_same_file(found: str, wanted: str) -> bool:
+    """Whether a file, FILE:KEY or catalogue name is the one of then, perhaps moved."""
+    old, new = Path(found), Path(wanted)
+    if old.absolute() == new.absolute():
+        return True
+    still_there = old.exists() or Path(found.rpartition(":")[0] or found).is_file()
+    return old.name == new.name and not still_there

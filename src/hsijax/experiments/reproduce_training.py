@@ -6,12 +6,12 @@ scene and share have the same ones.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hsijax.config import Progress, TrainConfig, no_progress
-from hsijax.errors import HsijaxError
+from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.repeat import ensure_classification
 from hsijax.experiments.reproduce_cells import Cell, TrainingTable, choose_cells
 from hsijax.io.atomic import write_text
@@ -62,17 +62,35 @@ def reproduce_training(
         for cell, config in configs.items()
         if (metrics := _read_finished(cell.folder(folder), config)) or cell in chosen
     }
+    left_out = _left_out_before(folder / "table.json", found) | left_out
     data, files = _write(table, folder, found, left_out)
     for number, cell in enumerate(chosen, start=1):
         named = " ".join((*cell.words, f"({cell.preset})"))
         detail = f"cell {number} of {len(chosen)}: {named}"
         progress(table.name, number - 1, len(chosen), detail)
-        found[cell] = ensure_classification(
-            cell.folder(folder), configs[cell], progress
-        )
+        try:
+            found[cell] = ensure_classification(
+                cell.folder(folder), configs[cell], progress
+            )
+        except UsageError:
+            raise
+        except HsijaxError as error:  # the other cells have their figures all the same
+            log.warning("%s has none: %s", named, error)
         data, files = _write(table, folder, found, left_out)
     progress(table.name, len(chosen), len(chosen), "done")
     return data, files
+
+
+def _left_out_before(path: Path, found: Iterable[Cell]) -> dict[str, str]:
+    """Read why scenes were left out of a table that still has others in their place."""
+    if not path.exists():
+        return {}
+    table = json.loads(path.read_text(encoding="utf-8"))
+    scenes = {cell.scene for cell in found}
+    replaced = {
+        part["in_place_of"] for part in table["parts"] if part["scene"] in scenes
+    }
+    return {scene: why for scene, why in table["left_out"].items() if scene in replaced}
 
 
 def _replace_missing(

@@ -5,8 +5,10 @@ it. Whether the classes stay the same is what this measures.
 """
 
 import json
+import platform
 import time
 from collections.abc import Callable, Iterable
+from importlib import metadata
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import OdeSolver, Progress, no_progress
-from hsijax.devices import describe_devices
+from hsijax.devices import compute_devices, describe_devices
 from hsijax.errors import HsijaxError
 from hsijax.experiments.task import Task, check_sources, describe_task
 from hsijax.io.atomic import write_text
@@ -50,7 +52,8 @@ def score_networks(
 ) -> dict[str, list[Score]]:
     """Predict the test pixels of a finished run folder with each of some solvers.
 
-    What was measured on the same device is read from `solvers.json` in the folder.
+    What was measured on the same machine with the same versions is read from
+    `solvers.json` in the folder.
 
     Args:
         run: its networks, and the test pixels of each.
@@ -65,7 +68,7 @@ def score_networks(
         HsijaxError: the scene is not the one that the run was trained on.
     """
     labelled = {label_solver(solver): solver for solver in solvers}
-    count, device = run.read_config().runs, describe_devices()
+    count, device = run.read_config().runs, _describe_machine()
     path = run.folder / "solvers.json"
     measured = json.loads(path.read_text()) if path.exists() else {}
     known = measured.setdefault(device, {})
@@ -91,6 +94,13 @@ def score_networks(
         label: [known[str(number)][label] for number in range(count)]
         for label in labelled
     }
+
+
+def _describe_machine() -> str:
+    """Name all that the seconds of a prediction depend on."""
+    packages = (f"{name} {metadata.version(name)}" for name in ("hsijax", "jax"))
+    devices = f"{len(compute_devices())} x {describe_devices()}"
+    return ", ".join((platform.node(), devices, *packages))
 
 
 def score_solver(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hsijax.config import Progress, TrainConfig, no_progress
-from hsijax.errors import lookup
+from hsijax.errors import HsijaxError, UsageError, lookup
 from hsijax.experiments.repeat import ensure_classification
 from hsijax.experiments.solver_scores import score_networks
 from hsijax.experiments.sweep_values import SWEEPS, Point, Value, make_points
@@ -29,6 +30,8 @@ from hsijax.models import BLOCKS
 from hsijax.reports.sweep_figure import save_sweep_figure
 from hsijax.reports.tables import ACCURACIES, format_accuracy, format_share
 from hsijax.runs import Run, summarise
+
+log = logging.getLogger("hsijax")
 
 LEAKAGES = ("test_with_train_centre", "test_patch_overlap")
 HEADER = ("value", "OA (%)", "seen", "overlap", "AA (%)", "kappa (%)")
@@ -73,12 +76,23 @@ def sweep_training(
         points = _split_for_all(points, apart, folder, progress)
     runs: dict[str, Run] = {}
     metrics = {}
+    failed: dict[str, str] = {}
     for point in points:
         detail = f"{over} {point.label}"
         progress(f"sweep over {over}", len(runs), len(points), detail)
         place = folder / f"{over}-{point.label.replace(':', '-')}"
-        metrics[point.label] = ensure_classification(place, point.config, progress)
+        try:
+            metrics[point.label] = ensure_classification(place, point.config, progress)
+        except UsageError:
+            raise
+        except HsijaxError as error:  # the other values have their figures all the same
+            log.warning("%s has none: %s", detail, error)
+            failed[point.label] = str(error)
+            continue
         runs[point.label] = Run(place)
+    if not runs:
+        raise HsijaxError(f"no value of the sweep has a figure: {failed.popitem()[1]}")
+    points = [point for point in points if point.label in runs]
     data_dir = Path(config.data_dir) if config.data_dir else None
 
     @cache
@@ -101,6 +115,7 @@ def sweep_training(
         "split": metrics[points[0].label]["split"]["method"],
         "same_test_pixels": _test_alike(list(runs.values())),
         "apart": apart,
+        "failed": failed,
         "rows": rows,
     }
     files = [folder / name for name in ("sweep.json", "sweep.csv", "sweep.png")]

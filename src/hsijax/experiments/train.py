@@ -93,8 +93,9 @@ def train_runs(
 ) -> dict[str, Any]:
     """Train all runs of a run folder that have not ended, then evaluate them.
 
-    A run that was killed goes on from its last finished epoch and ends with the
-    figures that it would have had without the interruption.
+    A run that was killed goes on from its last checkpoint and ends with the figures
+    that it would have had without the interruption. One whose loss is not finite does
+    not keep the others from their end.
 
     Returns:
         What stands in `metrics.json`.
@@ -102,10 +103,14 @@ def train_runs(
     run.update_manifest(status="running")
     try:
         run.rewind_history([_epochs_done(run, n) for n in range(task.config.runs)])
+        failures = []
         for numbers in _together(run, task):
-            train_networks(run, task, numbers, progress)
+            failures += train_networks(run, task, numbers, progress)
             for number in numbers:
-                _test(run, task, number)
+                if run.network_file(number).exists():
+                    _test(run, task, number)
+        if failures:
+            raise failures[0]
         metrics = evaluate_run(run)
         _draw_figures(run, task, metrics)
     except KeyboardInterrupt:

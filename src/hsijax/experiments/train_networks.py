@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from hsijax.classification.predict import predict_pixels
 from hsijax.classification.trained import Blueprint, TrainedClassifier
 from hsijax.config import Progress
+from hsijax.errors import HsijaxError
 from hsijax.experiments.task import Task
 from hsijax.models.layers import check_precision
 from hsijax.preprocessing import fit_preprocessing
@@ -36,20 +37,29 @@ from hsijax.training.step import (
 
 def train_networks(
     run: Run, task: Task, numbers: Sequence[int], progress: Progress
-) -> None:
-    """Train some runs, side by side if they are several, and save their networks."""
+) -> list[HsijaxError]:
+    """Train some runs, side by side if they are several, and save their networks.
+
+    Returns:
+        Why there is no network of some of them.
+    """
     started = [
         _start(run, task, number, progress)
         for number in numbers
         if not run.network_file(number).exists()
     ]
     ended = train_together([training for _, training in started])
+    failures = []
     for (untrained, training), trained in zip(started, ended, strict=True):
+        if isinstance(trained, HsijaxError):
+            failures.append(trained)
+            continue
         classifier = replace(untrained, params=trained.params)
         number = training.loop.seed[1]
         classifier.save(
             run.network_file(number), epoch=trained.epoch, seconds=trained.seconds
         )
+    return failures
 
 
 def _start(

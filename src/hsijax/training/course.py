@@ -117,6 +117,7 @@ class Course:
             state, self.best = load_checkpoint(self.checkpoint, (state, self.best))
             progress = read_metadata(self.checkpoint)
         self.state: TrainState = state
+        self.failure: HsijaxError | None = None
         self.epoch: int = progress["epoch"]
         self.seconds: float = progress["seconds"]
         self.best_score: float = progress["best_score"]
@@ -141,19 +142,22 @@ class Course:
             jax.random.fold_in(jax.random.key(seed), run),
         )
 
-    def batches(self) -> tuple[Int[np.ndarray, "..."], np.ndarray]:
-        """Return the pixels and the targets of each step of the next epoch."""
-        seed = (*self.loop.seed, self.epoch)
+    def batches(self, epoch: int) -> tuple[Int[np.ndarray, "..."], np.ndarray]:
+        """Return the pixels and the targets of each step of an epoch, from 0."""
+        seed = (*self.loop.seed, epoch)
         order = np.stack([*batches(len(self.data.pixels), self.loop.batch, seed)])
         return self.data.pixels[order], self.data.targets[order]
 
     def end_epoch(self, params: PyTree, loss: float, lr: float, seconds: float) -> None:
-        """Score an epoch and report it."""
+        """Score an epoch and report it, or note that the training has failed."""
+        if self.failure:
+            return
         if not math.isfinite(loss):
-            raise HsijaxError(
+            self.failure = HsijaxError(
                 f"the loss is {loss} in epoch {self.epoch + 1} of run {self.run}: try "
                 f"{self.loop.remedy}"
             )
+            return
         score = self.loop.score(params) if self.loop.score else None
         self.epoch += 1
         self.seconds += seconds
@@ -174,8 +178,10 @@ class Course:
         }
         save_checkpoint(self.checkpoint, (state, self.best), progress)
 
-    def end(self) -> Trained:
-        """Return the parameters that count."""
+    def end(self) -> Trained | HsijaxError:
+        """Return the parameters that count, or why there are none."""
+        if self.failure:
+            return self.failure
         if self.loop.keep_best:
             return Trained(self.best, self.best_epoch, self.seconds)
         return Trained(self.state.params, self.loop.epochs, self.seconds)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hsijax.devices import plan_execution
+from hsijax.errors import HsijaxError
 from hsijax.training.course import Course, Loop, Trained, Training, TrainingSet
 from hsijax.training.engine import compile_epoch, make_epoch
 from hsijax.training.mesh import RUNS, decide, fetch, make_mesh, place
@@ -35,17 +36,20 @@ def train_run(
     Raises:
         HsijaxError: the loss is no longer finite.
     """
-    return train_together([Training(loop, state, data, checkpoint)])[0]
+    [ended] = train_together([Training(loop, state, data, checkpoint)])
+    if isinstance(ended, HsijaxError):
+        raise ended
+    return ended
 
 
-def train_together(trainings: Sequence[Training]) -> list[Trained]:
+def train_together(trainings: Sequence[Training]) -> list[Trained | HsijaxError]:
     """Train runs side by side, in one program where they are as far and as large.
 
     They share the step, the schedule, the epochs and the size of the batch. Each ends
     as it would alone, but for rounding.
 
-    Raises:
-        HsijaxError: the loss of one is no longer finite.
+    Returns:
+        For each of them what it learned, or the error that its loss is not finite.
     """
     courses = [Course(training) for training in trainings]
     alike: dict[Any, list[Course]] = {}
@@ -75,23 +79,20 @@ def _train_alike(courses: Sequence[Course]) -> None:
     rates = _last_rates(loop, steps)
     saving, saved = 0.0, time.perf_counter()
     tick = saved
-    while courses[0].epoch < loop.epochs:
-        epoch = courses[0].epoch
-        batches = _join([course.batches() for course in courses])
+    for epoch in range(courses[0].epoch, loop.epochs):
+        batches = _join([course.batches(epoch) for course in courses])
         state, losses = run_epoch(state, padded, *batches, keys, epoch * steps)
         losses = fetch(losses, mesh).reshape(len(courses), steps)
-        params = state.params
-        if stacked and (loop.score or loop.keep_best):
-            params = fetch(params, mesh)
+        params = [state.params] * len(courses)
+        if stacked and loop.score:
+            stack = fetch(state.params, mesh)
+            params = [_part(stack, number) for number in range(len(courses))]
         before, tick = tick, time.perf_counter()
         share = (tick - before) / len(courses)
-        for number, course in enumerate(courses):
-            course.end_epoch(
-                _part(params, number) if stacked else params,
-                float(losses[number].mean()),
-                rates[epoch],
-                share,
-            )
+        for course, own, loss in zip(courses, params, losses.mean(1), strict=True):
+            course.end_epoch(own, float(loss), rates[epoch], share)
+        if all(course.failure for course in courses):
+            return
         now = time.perf_counter()
         if decide(epoch + 1 == loop.epochs or SAVING * (now - saved) >= saving):
             _save(courses, fetch(state, mesh), stacked=stacked)
@@ -101,7 +102,8 @@ def _train_alike(courses: Sequence[Course]) -> None:
 
 def _save(courses: Sequence[Course], state: TrainState, *, stacked: bool) -> None:
     for number, course in enumerate(courses):
-        course.save(_part(state, number) if stacked else state)
+        if not course.failure:
+            course.save(_part(state, number) if stacked else state)
 
 
 def _is_one_program(loop: Loop) -> bool:

@@ -4,6 +4,7 @@ They may be those of several hosts, where the same command runs once on each. Al
 processes must come to the same calls in the same order, or they wait for each other.
 """
 
+import logging
 import math
 from functools import cache
 from typing import Any
@@ -17,6 +18,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hsijax.devices import compute_devices
 
 PyTree = Any
+
+_logger = logging.getLogger("hsijax")
 
 RUNS, BATCH = AXES = ("runs", "batch")
 # Fewer patches than this on a device are not worth the exchange of gradients.
@@ -38,7 +41,14 @@ def make_mesh(runs: int, batch: int) -> Mesh | None:
         return None
     chosen = devices[:: len(devices) // used][:used]
     if len({device.process_index for device in chosen}) < jax.process_count():
-        return None  # a host without a part would have to be told the results
+        # A host without a part would have to be told the results.
+        _logger.warning(
+            "%d hosts cannot share batches of %d: each computes all of it; give "
+            "another --batch",
+            jax.process_count(),
+            batch,
+        )
+        return None
     return Mesh(np.array(chosen).reshape(rows, cols), AXES)
 
 
