@@ -11,7 +11,8 @@ before the first call.
 
     python benchmarks/scene_prediction.py [--bands 204] [--threads 1] [--rounds 3]
 
-What it showed: see `results/scene_prediction-<device>.json`.
+What it showed on two CPU cores (`results/scene_prediction-cpu.json`, one round): 21.1 s
+and 489 MB above the scene of nine bands; PyTorch needs 1.40 times as long.
 """
 
 import argparse

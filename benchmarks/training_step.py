@@ -13,7 +13,10 @@ of one step.
 
     python benchmarks/training_step.py [--paper] [--threads 1] [--no-compile]
 
-What it showed: see `results/training_step-<device>.json`.
+What it showed on two CPU cores (`results/training_step-cpu.json`): the compact ODE-net
+trains in 0.72 of the ResNet's time; PyTorch needs 1.20 times ours for its training and
+1.33 for 256 predictions, 1.17 and 1.63 for the ResNet; torchdiffeq's Dopri5 10 times
+ours through the solver and 14.6 by the adjoint.
 """
 
 import argparse

@@ -24,9 +24,9 @@ NOTES = (
     "columns of ours under one heading have the same training and test pixels, and the "
     "last epoch counts: no test pixel decides anything. A dash: not trained yet, or "
     "nothing printed.",
-    "Seconds, ours: of training one run, with compiling, without predicting; runs that "
-    "were trained at once share the time equally. Seconds, as printed: the paper's "
-    "Time, with its GeForce GTX 1080; it does not say of what.",
+    "Seconds, ours: of training one run, with what had to be compiled, without "
+    "predicting; runs that were trained at once share the time equally. Seconds, as "
+    "printed: the paper's Time, with its GeForce GTX 1080; it does not say of what.",
 )
 
 
