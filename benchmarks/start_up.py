@@ -12,8 +12,8 @@ compiling (or reading the cache) are told by jax's own clocks.
 Scenes are looked for in the folder HSIJAX_DATA; without Indian Pines there, the scene
 is a random one of its size.
 
-What it showed on two CPU cores (`results/start_up-cpu.json`): 2.2 s with a warm cache, of
-which 0.8 are imports, and 6.1 s with a cold one, of which 4.2 compile.
+What it showed on two CPU cores (`results/start_up-cpu.json`): 2.2 s with a warm cache,
+of which 0.8 are imports, and 6.1 s with a cold one, of which 4.2 compile.
 """
 
 import contextlib
