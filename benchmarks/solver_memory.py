@@ -18,7 +18,10 @@ Ways:
 
 Ways that unroll stop at `--most` calls of the field, because compiling takes too long.
 
-What it showed: see `results/solver_memory-<device>.json`.
+What it showed on two CPU cores (`results/solver_memory-cpu.json`): written out, each
+step of RK4 adds 62 MB; Backsolve keeps 38 MB at 1 to 32 steps with a gradient that is
+off by 0.37 to 0.0007; recursive checkpoints, as many as the root of the steps, take 37
+to 46 MB for the exact gradient, in 1.1 to 1.9 times Backsolve's time.
 """
 
 import argparse
