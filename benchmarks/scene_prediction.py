@@ -16,6 +16,7 @@ and 489 MB above the scene of nine bands; PyTorch needs 1.40 times as long.
 """
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -132,7 +133,7 @@ def device_peak(name: str) -> int | None:
 def measure_here(options: argparse.Namespace) -> None:
     """Do one measurement in this process and print it as JSON."""
     if options.child == THEIRS:
-        import pytorch  # noqa: F401  before it is told of the threads
+        importlib.import_module("torch")  # before it is told of the threads
     limit_threads(options.threads)
     cube, _ = load_scene(options.bands, options.quick)
     predict = PREPARE[options.child](cube)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 
-def make_stripes(folder: Path) -> dict:
+def make_stripes(folder: Path, **settings: int) -> dict:
     """Write three stripes, hard to tell apart; return the settings of a training."""
     rng = np.random.default_rng(0)
     truth = np.repeat(np.arange(1, 4), 8)[:, None].repeat(24, 1).astype(np.uint8)
@@ -23,6 +23,7 @@ def make_stripes(folder: Path) -> dict:
         "frac": 0.2,
         "val_frac": 0.3,
         "select": "validation",
+        **settings,
     }
 
 

@@ -10,6 +10,17 @@ from hsijax.devices import ACCELERATOR, CPU
 from hsijax.models import layers
 
 
+def output_and_gradients(layer: nnx.Module, hidden: jax.Array) -> list[jax.Array]:
+    code, params = nnx.split(layer)
+
+    def loss(params, hidden):
+        out = nnx.merge(code, params)(hidden)
+        return jnp.sin(out).sum(), out
+
+    gradient = jax.grad(loss, argnums=(0, 1), has_aux=True)
+    return jax.tree.leaves(jax.jit(gradient)(params, hidden))
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", [0, 1])
 def test_convolution_is_the_same_on_every_device(stride, padding, monkeypatch):
@@ -22,14 +33,7 @@ def test_convolution_is_the_same_on_every_device(stride, padding, monkeypatch):
             3, 4, stride=stride, padding=padding, bias=True, rngs=nnx.Rngs(0)
         )
         assert layer.by_winograd == (execution == CPU and stride == padding == 1)
-        code, params = nnx.split(layer)
-
-        def loss(params, hidden):
-            out = nnx.merge(code, params)(hidden)
-            return jnp.sin(out).sum(), out
-
-        gradient = jax.grad(loss, argnums=(0, 1), has_aux=True)
-        return jax.tree.leaves(jax.jit(gradient)(params, hidden))
+        return output_and_gradients(layer, hidden)
 
     for one, other in zip(run(CPU), run(ACCELERATOR), strict=True):
         assert jnp.abs(one - other).max() < 1e-5 * jnp.abs(other).max()
@@ -43,14 +47,7 @@ def test_convolution_in_bfloat16_sums_in_float32():
 
     def run(half):
         layer.half = half
-        code, params = nnx.split(layer)
-
-        def loss(params, hidden):
-            out = nnx.merge(code, params)(hidden)
-            return jnp.sin(out).sum(), out
-
-        gradient = jax.grad(loss, argnums=(0, 1), has_aux=True)
-        return jax.tree.leaves(jax.jit(gradient)(params, hidden))
+        return output_and_gradients(layer, hidden)
 
     for coarse, fine in zip(run(True), run(False), strict=True):
         assert coarse.dtype == jnp.float32

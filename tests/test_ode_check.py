@@ -114,6 +114,9 @@ def test_mistakes(run, tmp_path):
     both = invoke("evaluate", run, "--ode-check", "--csv")
     assert both.exit_code == 2
     assert "printed as a table" in both.stderr
+    idle = invoke("evaluate", run, "--data-dir", tmp_path)
+    assert idle.exit_code == 2
+    assert "--data-dir is of --ode-check" in idle.stderr
     other = Run(tmp_path)
     other.update_manifest(status="done")
     other.write_config(replace(Run(run).read_config(), model="resnet"))

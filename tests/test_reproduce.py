@@ -238,6 +238,29 @@ def test_missing_scene_is_left_out_and_its_part_stands_alone(tmp_path, trained, 
     assert "not to be compared with the printed ones" in text
 
 
+def test_reason_stays_while_another_scene_stands_in(tmp_path, trained):
+    reproduce("table1", tmp_path, only="salinas,10%,odenet")
+    data, _ = reproduce("table1", tmp_path, only="indian-pines,3%,odenet")
+    assert list(data["left_out"]) == ["salinas"]
+
+
+def test_cell_without_a_figure_leaves_the_others_theirs(
+    tmp_path, trained, monkeypatch, caplog
+):
+    made = reproduce_training.ensure_classification
+
+    def fail(folder: Path, config: TrainConfig, progress: Any = None) -> Any:
+        if config.model == "resnet":
+            raise HsijaxError("the loss is nan")
+        return made(folder, config, progress)
+
+    monkeypatch.setattr(reproduce_training, "ensure_classification", fail)
+    data, _ = reproduce("table1", tmp_path, only="indian-pines,3%", preset="best")
+    cells = data["parts"][0]["cells"]
+    assert [cell["model"] for cell in cells if not cell["metrics"]] == ["resnet"]
+    assert "resnet (best) has none: the loss is nan" in caplog.text
+
+
 def test_table_without_any_scene_is_an_error(tmp_path, monkeypatch):
     def load(name: str, **_: Any) -> None:
         raise HsijaxError(f"{name} cannot be downloaded")

@@ -18,16 +18,14 @@ from hsijax.runs import Run
 from hsijax.training import loop
 
 COMMAND = ("-m", "hsijax")
-TOGETHER = (str(Path(__file__).parent / "side_by_side.py"),)
+SHARING = (str(Path(__file__).parent / "sharing.py"),)
 RUNS, EPOCHS = 2, 3
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory) -> dict:
-    return make_stripes(tmp_path_factory.mktemp("scene")) | {
-        "runs": RUNS,
-        "epochs": EPOCHS,
-    }
+    folder = tmp_path_factory.mktemp("scene")
+    return make_stripes(folder, runs=RUNS, epochs=EPOCHS)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +101,7 @@ def assert_same(folder: Path, alone: Path) -> None:
 
 def test_two_processes_and_two_devices_do_what_one_does(scene, alone, tmp_path):
     """They share the batches; the first one alone writes and speaks."""
-    arguments = [*COMMAND, "train", *as_options(scene), "--json", "--no-map", "-q"]
+    arguments = [*SHARING, "train", *as_options(scene), "--json", "--no-map", "-q"]
     both = tmp_path / "devices"
     devices = start(*arguments, f"--out={both}", JAX_NUM_CPU_DEVICES="2")
     folder = tmp_path / "hosts"
@@ -133,7 +131,9 @@ def test_two_processes_go_on_with_what_one_began(scene, alone, tmp_path, monkeyp
     monkeypatch.setattr(Run, "add_history", stop)
     with pytest.raises(KeyboardInterrupt):
         train_runs(*opened)
-    first, second = start_two(*TOGETHER, "train", "--resume", str(folder), "-q")
+    first, second = start_two(
+        *SHARING, "side-by-side", "train", "--resume", str(folder), "-q"
+    )
     assert end(second) == (0, "", "")
     assert end(first)[::2] == (0, "")
     assert_same(folder, alone)

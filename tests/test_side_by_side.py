@@ -23,10 +23,8 @@ RUNS, EPOCHS = 3, 3
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory) -> dict:
-    return make_stripes(tmp_path_factory.mktemp("scene")) | {
-        "runs": RUNS,
-        "epochs": EPOCHS,
-    }
+    folder = tmp_path_factory.mktemp("scene")
+    return make_stripes(folder, runs=RUNS, epochs=EPOCHS)
 
 
 @pytest.fixture

@@ -258,6 +258,27 @@ def test_mistakes(tmp_path, options, words):
     assert not (tmp_path / "sweep").exists()
 
 
+def test_value_without_a_figure_leaves_the_others_theirs(
+    swept, config, monkeypatch, caplog
+):
+    made = sweep_training.ensure_classification
+
+    def fail(folder, config, progress):
+        if config.steps == 2:
+            raise HsijaxError("the loss is nan")
+        return made(folder, config, progress)
+
+    monkeypatch.setattr(sweep_training, "ensure_classification", fail)
+    base = replace(config, solver="euler")
+    # In the folder of the whole sweep, so that nothing is trained.
+    found, _ = sweep_training.sweep_training(base, "steps", [1, 2], swept[0])
+    assert [row["label"] for row in found["rows"]] == ["1"]
+    assert found["failed"] == {"2": "the loss is nan"}
+    assert "steps 2 has none: the loss is nan" in caplog.text
+    with pytest.raises(HsijaxError, match="no value of the sweep has a figure"):
+        sweep_training.sweep_training(base, "steps", [2], swept[0])
+
+
 def test_scene_decides_the_network():
     assert _fitting_model("urban") == _fitting_model("simulated-mixtures") == "cube-cnn"
     assert _fitting_model("indian-pines") == "odenet"

@@ -184,7 +184,14 @@ def test_loss_that_is_not_finite_stops_with_the_epoch(parts, data, tmp_path):
     )
     ended, failure = train_together([fine, bad])
     assert isinstance(ended, Trained)
-    assert ended.epoch == 6
+    assert read_metadata(fine.checkpoint)["epoch"] == 6
+    alone = train_run(
+        make_loop(parts), start(parts), data, tmp_path / "alone.safetensors"
+    )
+    for one, other in zip(
+        *map(jax.tree.leaves, (ended.params, alone.params)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-4)
     assert "of run 1" in str(failure)
     assert not bad.checkpoint.exists()
     with pytest.raises(HsijaxError, match="nan in epoch 1"):

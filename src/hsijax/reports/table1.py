@@ -22,8 +22,8 @@ LABELS = ACCURACIES | {"seconds": "seconds"}
 NOTES = (
     "Mean ± standard deviation over the runs (ddof 0, as in print), in percent. All "
     "columns of ours under one heading have the same training and test pixels, and the "
-    "last epoch counts: no test pixel decides anything. A dash: not trained yet, or "
-    "nothing printed.",
+    "last epoch counts: no test pixel decides anything. A dash: not trained "
+    "yet or without a finite loss, or nothing printed.",
     "Seconds, ours: of training one run, with what had to be compiled, without "
     "predicting; runs that were trained at once share the time equally. Seconds, as "
     "printed: the paper's Time, with its GeForce GTX 1080; it does not say of what.",
