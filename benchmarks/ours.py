@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hsijax.classification.predict import predict_pixels
-from hsijax.classification.trained import Blueprint
+from hsijax.classification.network import Blueprint
+from hsijax.classification.predict import most_probable, predict_logits
 from hsijax.config import TrainConfig
 from hsijax.devices import plan_execution
 from hsijax.patches import pad_cube
@@ -103,6 +103,7 @@ def make_ours(config: TrainConfig, work: Work) -> Opponent:
         return jax.block_until_ready((state, losses))
 
     def predict():
-        return predict_pixels(blueprint.predictor(), fixed, scene, work.predicted)
+        predictor = blueprint.predictor()
+        return most_probable(predict_logits(predictor, fixed, scene, work.predicted))
 
     return Opponent(train, predict)

@@ -50,7 +50,8 @@ def prepare_ours(cube: np.ndarray):
     """Return a function that maps the scene as the product does."""
     from ours import CLASSES, first_params, settings
 
-    from hsijax.classification.trained import Blueprint, TrainedClassifier
+    from hsijax.classification.network import Blueprint, TrainedNetwork
+    from hsijax.classification.trained import TrainedClassifier
     from hsijax.preprocessing import fit_preprocessing
     from hsijax.scenes import LandClass
 
@@ -58,8 +59,7 @@ def prepare_ours(cube: np.ndarray):
     blueprint = Blueprint(config, cube.shape[-1], CLASSES)
     valid = np.ones(cube.shape[:2], bool)
     classifier = TrainedClassifier(
-        blueprint,
-        first_params(blueprint),
+        TrainedNetwork(blueprint, first_params(blueprint)),
         fit_preprocessing(cube[valid], scaling=config.scaling, components=0),
         np.ones(cube.shape[-1], bool),
         None,

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from small_training import BATCH, distance, figures, make_data, make_parts, train
 
-from hsijax.classification.predict import predict_pixels
+from hsijax.classification.predict import most_probable, predict_logits
 from hsijax.training import mesh
 
 
@@ -22,7 +22,9 @@ def use(devices: int) -> None:
 
 def predict(parts, trained):
     data = make_data(0)
-    return predict_pixels(parts.predictor, trained.params, data.padded, data.pixels)
+    return most_probable(
+        predict_logits(parts.predictor, trained.params, data.padded, data.pixels)
+    )
 
 
 def compare(model: str, devices: int, runs: list[int]) -> dict:

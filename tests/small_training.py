@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from hsijax.classification.predict import Predictor, make_predictor, predict_pixels
+from hsijax.classification.predict import Predictor, make_predictor, predict_logits
 from hsijax.config import OdeSolver
 from hsijax.models import make_classifier
 from hsijax.patches import pad_cube
@@ -108,10 +108,8 @@ def train(
         data, others = make_data(run, pixels[run]), make_data(run + 100)
 
         def score(params: Any) -> float:
-            labels, _ = predict_pixels(
-                parts.predictor, params, data.padded, others.pixels
-            )
-            return float(np.mean(labels == others.targets))
+            logits = predict_logits(parts.predictor, params, data.padded, others.pixels)
+            return float(np.mean(logits.argmax(axis=1) == others.targets))
 
         def note(epoch: Epoch) -> None:
             on_epoch(epoch)

@@ -25,8 +25,8 @@ from small_training import (
     train,
 )
 
-from hsijax.classification.predict import predict_pixels
-from hsijax.classification.trained import Blueprint
+from hsijax.classification.network import Blueprint
+from hsijax.classification.predict import most_probable, predict_logits
 from hsijax.config import TrainConfig
 from hsijax.devices import ACCELERATOR, CPU
 from hsijax.experiments.train_networks import _make_learner
@@ -224,9 +224,10 @@ def test_prediction_is_patch_wise_whatever_the_batch(architecture, patch):
     predictor = code.predictor
 
     def predict(batch):
-        return predict_pixels(
+        logits = predict_logits(
             predictor._replace(batch=batch), params, data.padded, data.pixels
         )
+        return most_probable(logits)
 
     labels, confidence = predict(predictor.batch)
     assert predictor.batch == CPU.predicted

@@ -64,7 +64,7 @@ def test_network_that_is_no_flow_is_found(run, tmp_path):
     (folder / "solvers.json").unlink(missing_ok=True)
     copy = Run(folder)
     classifier = TrainedClassifier.load(copy.network_file(0))
-    norm = classifier.params["block"]["field"]["norm3"]
+    norm = classifier.learned.params["block"]["field"]["norm3"]
     norm["scale"] = 50 * norm["scale"] + 3
     classifier.save(copy.network_file(0), epoch=4, seconds=0.0)
     done = invoke("evaluate", folder, "--ode-check", "-q")

@@ -172,10 +172,10 @@ def test_solver_that_does_not_reach_the_end_has_no_score(swept, monkeypatch):
     classifier = TrainedClassifier.load(run.network_file(0))
     loaded = task.reload_task(run)
     padded = classifier.prepare(loaded.cube, loaded.valid)
-    wild = jax.tree.map(lambda array: array * np.nan, classifier.params)
+    wild = jax.tree.map(lambda array: array * np.nan, classifier.learned.params)
     pixels = loaded.splits.splits[0].test
     score = score_solver(
-        replace(classifier, params=wild),
+        replace(classifier, learned=replace(classifier.learned, params=wild)),
         padded,
         pixels,
         loaded.class_ids(pixels),

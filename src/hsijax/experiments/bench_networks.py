@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from hsijax.classification.trained import Blueprint
+from hsijax.classification.network import Blueprint
 from hsijax.config import OdeSolver, TrainConfig, UnmixConfig
 from hsijax.devices import plan_execution
 from hsijax.experiments.bench_cases import CLASSES, ENDMEMBERS, Case

@@ -52,7 +52,7 @@ def classify_scene(
         HsijaxError: the scene's bands do not fit the classifier; names which.
     """
     classifier.check_bands(scene)
-    check_patch_side(classifier.blueprint.config.patch, scene.shape)
+    check_patch_side(classifier.config.patch, scene.shape)
     cube, wanted = replace(scene, good_bands=classifier.good_bands).load()
     padded = classifier.prepare(cube, wanted)
     if labelled_only:
@@ -138,7 +138,7 @@ def _write(
     found: ClassMap,
     split: Split | None,
 ) -> list[Path]:
-    classes, config = classifier.classes, classifier.blueprint.config
+    classes, config = classifier.classes, classifier.config
     on_test = config.select == "best-test"
     figure, *bare = (
         stem.with_name(f"{stem.name}-{layer}.png")

@@ -8,6 +8,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib import metadata
 
 import jax.numpy as jnp
@@ -119,10 +120,10 @@ def score_solver(
         truth: their class ids.
         solver: takes the place of the one that the network was trained with.
     """
-    other = classifier.with_solver(solver)
-    config = other.blueprint.config
+    network = classifier.learned.with_solver(solver)
+    other, config = replace(classifier, learned=network), classifier.config
     batch = gather_patches(padded, jnp.asarray(pixels[: config.batch]), config.patch)
-    evaluations = count_evaluations(other.model(), batch).mean
+    evaluations = count_evaluations(network.model(), batch).mean
     try:
         other.predict(padded, pixels[:1])  # compiles, which is not what is timed
         start = time.perf_counter()

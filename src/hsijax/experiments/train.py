@@ -165,12 +165,12 @@ def _describe_network(
     pixels: Int[np.ndarray, "batch 2"],
 ) -> None:
     """Note the parameters, and the function evaluations that some patches took."""
-    config = classifier.blueprint.config
+    config, network = classifier.config, classifier.learned
     patches = gather_patches(padded, jnp.asarray(pixels), config.patch)
     run.update_manifest(
-        parameters=count_parameters(classifier.model()),
+        parameters=count_parameters(network.model()),
         function_evaluations={
-            use: count_evaluations(classifier.model(use), patches)._asdict()
+            use: count_evaluations(network.model(use), patches)._asdict()
             for use in ("train", "predict")
         },
     )

@@ -10,8 +10,9 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from hsijax.classification.predict import predict_pixels
-from hsijax.classification.trained import Blueprint, TrainedClassifier
+from hsijax.classification.network import Blueprint, TrainedNetwork
+from hsijax.classification.predict import predict_logits
+from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress
 from hsijax.errors import HsijaxError
 from hsijax.experiments.task import Task
@@ -54,7 +55,8 @@ def train_networks(
         if isinstance(trained, HsijaxError):
             failures.append(trained)
             continue
-        classifier = replace(untrained, params=trained.params)
+        learned = replace(untrained.learned, params=trained.params)
+        classifier = replace(untrained, learned=learned)
         number = training.loop.seed[1]
         classifier.save(
             run.network_file(number), epoch=trained.epoch, seconds=trained.seconds
@@ -75,8 +77,7 @@ def _start(
     learner = _make_learner(blueprint, steps_per_epoch(len(split.train), config.batch))
     params = blueprint.first_params(number)
     untrained = TrainedClassifier(
-        blueprint,
-        params,
+        TrainedNetwork(blueprint, params),
         fit_preprocessing(
             task.cube[fitted_on], scaling=config.scaling, components=config.channels
         ),
@@ -91,8 +92,8 @@ def _start(
     pixels = split.test if config.select == "best-test" else split.validation
 
     def score(params: Any) -> float:
-        labels, _ = predict_pixels(blueprint.predictor(), params, padded, pixels)
-        return float(np.mean(labels == task.scene.labels(pixels)))
+        logits = predict_logits(blueprint.predictor(), params, padded, pixels)
+        return float(np.mean(logits.argmax(axis=1) == task.scene.labels(pixels)))
 
     def on_epoch(epoch: Epoch) -> None:
         run.add_history(epoch)
