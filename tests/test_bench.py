@@ -1,6 +1,7 @@
 """`hsijax bench`: its rows, what it counts, and what it reads from the compiler."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,13 @@ from hsijax.experiments.bench_networks import (
     estimate_flops,
     make_programs,
 )
-from hsijax.experiments.bench_programs import Program, compile_cold, read_cost
+from hsijax.experiments.bench_programs import (
+    Program,
+    read_cost,
+    start_compiling,
+    warm_up,
+    without_cache,
+)
 from hsijax.models.blocks import BLOCKS, MAPS
 from hsijax.models.compact import BLOCK
 from hsijax.models.evaluations import tally_evaluations
@@ -110,7 +117,8 @@ def test_compilation_is_cold(tmp_path):
     try:
         for name, value in names.items():
             jax.config.update(name, value)
-        measured = compile_cold(program)
+        with without_cache(), ThreadPoolExecutor(1) as pool:
+            measured = warm_up(start_compiling(program, pool))
         assert not list(tmp_path.iterdir())
         jax.jit(lambda x: x * 5 + 2)(jnp.ones(7)).block_until_ready()
         assert list(tmp_path.iterdir())  # the cache is on again

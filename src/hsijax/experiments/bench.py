@@ -1,7 +1,10 @@
 """Measures every network and solver: cost, compile time, speed, memory."""
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +12,7 @@ import jax
 import numpy as np
 
 from hsijax.config import Progress, TrainConfig, no_progress
-from hsijax.devices import describe_devices
+from hsijax.devices import describe_devices, plan_execution
 from hsijax.experiments.bench_cases import BASELINE, Case
 from hsijax.experiments.bench_networks import (
     Programs,
@@ -17,7 +20,13 @@ from hsijax.experiments.bench_networks import (
     estimate_flops,
     make_programs,
 )
-from hsijax.experiments.bench_programs import Measured, compile_cold
+from hsijax.experiments.bench_programs import (
+    Compiling,
+    Measured,
+    start_compiling,
+    warm_up,
+    without_cache,
+)
 from hsijax.runs import describe_environment
 
 # Rounds go on until there are enough or the time is over, but the least in any case.
@@ -60,13 +69,11 @@ def benchmark(
     measured: list[tuple[Measured, Measured]] = []
     interrupted = False
     try:
-        for number, case in enumerate(cases):
-            name = f"{case.config.model} {case.solver or ''}".rstrip()
-            progress("compiling", number, len(cases), name)
-            programs = make_programs(case)
-            pair = (compile_cold(programs.train), compile_cold(programs.predict))
-            rows.append(_describe(case, programs, pair))
-            measured.append(pair)
+        with closing(_compile_ahead(cases, progress)) as compiled:
+            for case, programs, (train, predict) in compiled:
+                pair = warm_up(train), warm_up(predict)
+                rows.append(_describe(case, programs, pair))
+                measured.append(pair)
         progress("compiling", len(cases), len(cases))
         _time_rounds(measured, seconds, progress)
     except KeyboardInterrupt:
@@ -82,6 +89,34 @@ def benchmark(
         "interrupted": interrupted,
         "rows": rows,
     }
+
+
+_Started = tuple[Case, Programs, tuple[Compiling, Compiling]]
+
+
+def _compile_ahead(
+    cases: Sequence[Case], progress: Progress
+) -> Generator[_Started, None, None]:
+    """Yield each case with its two programs, while those of the next are compiled.
+
+    XLA compiles a program for a CPU on one core, so two are compiled at once. On a GPU,
+    where it tries programs out and memory is measured, one follows the other.
+    """
+    alone = plan_execution().one_program
+    waiting: deque[_Started] = deque()
+    with without_cache(), ThreadPoolExecutor(1 if alone else 2) as pool:
+        try:
+            for number, case in enumerate(cases):
+                name = f"{case.config.model} {case.solver or ''}".rstrip()
+                progress("compiling", number, len(cases), name)
+                programs = make_programs(case)
+                train, predict = (start_compiling(p, pool) for p in programs)
+                waiting.append((case, programs, (train, predict)))
+                if alone or len(waiting) > 1:
+                    yield waiting.popleft()
+            yield from waiting
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _time_rounds(

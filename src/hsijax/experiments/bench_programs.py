@@ -3,9 +3,10 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -81,19 +82,37 @@ class Measured:
         }
 
 
-def compile_cold(program: Program) -> Measured:
-    """Compile a program without the persistent cache, and call it until it is warm.
+class Compiling(NamedTuple):
+    """A program that is traced already, and its compilation on its way."""
+
+    program: Program
+    trace_seconds: float
+    compiled: Future[tuple[Any, float]]  # and the seconds it took
+
+
+def start_compiling(program: Program, pool: Executor) -> Compiling:
+    """Trace a program, and let the pool compile it."""
+    begin = time.perf_counter()
+    lowered = program.function.lower(program.first, *program.rest)
+    traced = time.perf_counter()
+
+    def build() -> tuple[Any, float]:
+        begin = time.perf_counter()
+        compiled = lowered.compile()
+        return compiled, time.perf_counter() - begin
+
+    return Compiling(program, traced - begin, pool.submit(build))
+
+
+def warm_up(compiling: Compiling) -> Measured:
+    """Wait for a program, and call it until it is warm.
 
     Raises:
         HsijaxError: it does not fit into the device's memory.
     """
-    begin = time.perf_counter()
-    lowered = program.function.lower(program.first, *program.rest)
-    traced = time.perf_counter()
+    program = compiling.program
     try:
-        with _without_cache():
-            compiled = lowered.compile()
-        built = time.perf_counter()
+        compiled, compile_seconds = compiling.compiled.result()
         before = _peak_of(program.first)
         first, result = _call(compiled, program, program.first)
         jax.block_until_ready(result)
@@ -109,8 +128,8 @@ def compile_cold(program: Program) -> Measured:
     measured = Measured(
         program,
         compiled,
-        trace_seconds=traced - begin,
-        compile_seconds=built - traced,
+        trace_seconds=compiling.trace_seconds,
+        compile_seconds=compile_seconds,
         peak=after if raised else None,
         first=first,
         result=result,
@@ -173,7 +192,7 @@ def _peak_of(arrays: Any) -> int | None:
 
 
 @contextmanager
-def _without_cache() -> Iterator[None]:
+def without_cache() -> Iterator[None]:
     """Compile for real what another process may have compiled before."""
     before = jax.config.values["jax_enable_compilation_cache"]
     # jax decides once whether it uses its cache; a reset lets it decide again.
