@@ -1,5 +1,7 @@
 """What every network is: three parts in a row, from patches to class logits."""
 
+from typing import ClassVar
+
 import jax
 from flax import nnx
 from jaxtyping import Array, Float
@@ -28,6 +30,21 @@ class Classifier(nnx.Module):
     ) -> Float[Array, "batch classes"]:
         """Return class logits; `rngs` is needed only while training with dropout."""
         return self.head(self.block(self.stem(patches)), rngs=rngs)
+
+
+class SamePixels(nnx.Module):
+    """A stem that does nothing, for a network that is a head alone."""
+
+    pointwise: ClassVar[bool] = True  # whether pixels are looked at one by one
+
+    def __init__(self, channels: int, *, rngs: nnx.Rngs):
+        self.maps = channels
+
+    def __call__(
+        self, patches: Float[Array, "batch rows cols channels"]
+    ) -> Float[Array, "batch rows cols channels"]:
+        """Return the patches, or the scene, as they are."""
+        return patches
 
 
 def count_parameters(module: nnx.Module) -> int:
