@@ -41,6 +41,8 @@ def test_sheet_is_complete(sheet: SceneSheet):
         assert sheet.file("cube") is sheet.files[0]
     assert all((sheet.title, sheet.source, sheet.licence))
     assert len({file.role for file in sheet.files}) == len(sheet.files)
+    assert {file.role for file in sheet.grss} <= {"train_mask", "test_mask"}
+    assert not sheet.grss or sheet.grss[0].role == "train_mask"
     if sheet.task == "classification":
         assert sheet.file("ground_truth")
     assert bool(sheet.classes) == (sheet.task == "classification")
@@ -48,10 +50,12 @@ def test_sheet_is_complete(sheet: SceneSheet):
 
 @SHEETS
 def test_files_can_be_had_and_checked(sheet: SceneSheet):
-    for file in sheet.files:
+    for file in (*sheet.files, *sheet.grss):
         assert file.role in (
             "cube",
             "ground_truth",
+            "train_mask",
+            "test_mask",
             "abundances",
             "endmembers",
             "bundles",

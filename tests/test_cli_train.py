@@ -15,11 +15,19 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
+from scipy.special import softmax
 from spectral.io import envi
 from spectral.io.spyfile import SpyFile
 from typer.testing import CliRunner
 
+from hsijax.classification.calibration import LIMITS, fit_temperature
+from hsijax.classification.trained import TrainedClassifier
 from hsijax.cli import app
+from hsijax.experiments import map_scene
+from hsijax.experiments.task import reload_task
+from hsijax.metrics.calibration import wilson_interval
+from hsijax.reports.tables import leakage_note
+from hsijax.runs import Run
 
 QUICK = ["--patch", "5", "--batch", "16", "--quiet"]
 SMALL_RUN = ["train", "--dataset", "salinas-a", "--frac", "0.01", "--epochs", "2"]
@@ -150,6 +158,101 @@ def test_evaluate_prints_the_table_with_what_leaks(run, flag):
     assert any(text in done.stdout for text in (f"{100 * share:.1f}", str(share)))
 
 
+def test_metrics_judge_the_confidence(run):
+    metrics = read(run / "metrics.json")
+    confidence = metrics["confidence"]
+    assert not confidence["calibrated"]
+    assert confidence["temperature"] == [None, None]
+    with np.load(run / "predictions.npz", allow_pickle=False) as arrays:
+        for number, mean in enumerate(confidence["mean"]["values"]):
+            sure = arrays[f"run{number}_confidence"]
+            assert mean == pytest.approx(100 * sure.mean(), rel=1e-4)
+            curve = confidence["aurc"]["values"][number]
+            assert 0 <= curve < 100 - metrics["oa"]["values"][number] + 1
+        counts = arrays["run0_truth"] == 1, arrays["run1_truth"] == 1
+        right = [(arrays[f"run{n}_predicted"][counts[n]] == 1).sum() for n in range(2)]
+    bounds = [wilson_interval(int(right[n]), int(counts[n].sum())) for n in range(2)]
+    found = metrics["per_class"][0]["wilson"]
+    assert found == pytest.approx(100 * np.mean(bounds, axis=0))
+    assert (run / "figures" / "reliability.png").exists()
+    assert (run / "figures" / "risk-coverage.png").exists()
+
+
+def test_evaluate_what_is_left_when_the_unsure_are_rejected(run):
+    done = invoke("evaluate", run, "--reject", "0.8", "--json")
+    assert "not calibrated" in done.stderr
+    printed = json.loads(done.stdout)
+    left = printed.pop("reject")
+    assert printed == read(run / "metrics.json")
+    with np.load(run / "predictions.npz", allow_pickle=False) as arrays:
+        sure = [arrays[f"run{n}_confidence"] >= 0.8 for n in range(2)]
+        truth = [arrays[f"run{n}_truth"] for n in range(2)]
+        right = [truth[n] == arrays[f"run{n}_predicted"] for n in range(2)]
+    assert 0 < sure[0].mean() < 1
+    for n in range(2):
+        assert left["coverage"]["values"][n] == pytest.approx(100 * sure[n].mean())
+        assert left["oa"]["values"][n] == pytest.approx(100 * right[n][sure[n]].mean())
+        accuracies = [
+            right[n][sure[n] & (truth[n] == k)].mean() for k in set(truth[n][sure[n]])
+        ]
+        assert left["aa"]["values"][n] == pytest.approx(100 * np.mean(accuracies))
+    for row in left["per_class"]:
+        rejected = [(~sure[n] & (truth[n] == row["id"])).sum() for n in range(2)]
+        assert row["n_rejected"] == np.mean(rejected)
+    shown = invoke("evaluate", run, "--reject", "0.8").stdout
+    assert f"{left['oa']['mean']:.2f}" in shown
+    assert "overlap a training patch" in shown
+    none = json.loads(invoke("evaluate", run, "--reject", "0.999999", "--json").stdout)
+    assert none["reject"]["coverage"]["mean"] == 0
+    assert none["reject"]["oa"]["mean"] is None
+    assert invoke("evaluate", run, "--reject", "0.999999").stdout
+
+
+@pytest.mark.parametrize("command", ["evaluate", "map"])
+@pytest.mark.parametrize("threshold", ["0", "1", "1.5", "nan"])
+def test_threshold_outside_0_and_1_is_refused(run, command, threshold):
+    done = CliRunner().invoke(app, [command, str(run), "--reject", threshold])
+    assert done.exit_code == 2
+    assert "--reject must lie between 0 and 1" in done.stderr
+
+
+def test_rejection_goes_with_no_other_table(run):
+    done = CliRunner().invoke(app, ["evaluate", str(run), "--reject", "0.5", "--csv"])
+    assert done.exit_code == 2
+    assert "--reject" in done.stderr
+
+
+def test_map_without_the_unsure_pixels(run):
+    before = (run / "maps" / "salinas-a-classes.img").read_bytes()
+    done = invoke("map", run, "--reject", "0.8", "--json", "--quiet")
+    assert "not calibrated" in done.stderr
+    files = [Path(name) for name in json.loads(done.stdout)["files"]]
+    assert all(path.name.startswith("salinas-a-reject-0.8-") for path in files)
+    whole, left = (
+        read_envi(run / "maps" / f"salinas-a{part}-classes.hdr")
+        for part in ("", "-reject-0.8")
+    )
+    confidence, same = (
+        read_envi(run / "maps" / f"salinas-a{part}-confidence.hdr")
+        for part in ("", "-reject-0.8")
+    )
+    assert np.array_equal(confidence, same)
+    assert np.array_equal(left, np.where(confidence >= 0.8, whole, 0))
+    assert 0 < (left == 0).mean() < 1
+    assert (run / "maps" / "salinas-a-classes.img").read_bytes() == before
+
+
+def test_map_says_what_leaks(run, monkeypatch):
+    notes = []
+    monkeypatch.setattr(
+        map_scene, "save_class_map_figure", lambda *_, note, **__: notes.append(note)
+    )
+    for number in (0, 1):
+        map_scene.map_run(Run(run), number=number, labelled_only=True)
+    shares = [split["leakage"] for split in read(run / "run.json")["splits"]]
+    assert notes == [leakage_note(share) for share in shares]
+
+
 # A shell starts what runs in its background deaf to Ctrl-C.
 HEARING = """
 import signal
@@ -232,6 +335,26 @@ def test_existing_run_folder_is_kept(run, shared_data):
     assert (run / "metrics.json").read_bytes() == before
 
 
+def assert_is_calibrated(folder: Path) -> None:
+    """Check what a run's temperature is, where it stands, and that maps use it."""
+    run = Run(folder)
+    task, classifier = reload_task(run), TrainedClassifier.load(run.network_file(0))
+    temperature = classifier.temperature
+    assert temperature not in (1.0, *LIMITS)
+    assert run.read_manifest()["temperature"] == {"0": temperature}
+    assert run.read_metrics()["confidence"]["temperature"] == [temperature]
+    split, padded = task.splits.splits[0], classifier.prepare(task.cube, task.valid)
+    logits = classifier.learned.logits(padded, split.validation)
+    labels = task.scene.labels(split.validation)
+    assert temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-4)
+    layer = read_envi(next(run.maps.glob("*-confidence.hdr")))
+    logits = classifier.learned.logits(padded, split.test)
+    for tested in (layer[*split.test.T], run.read_predictions()["run0_confidence"]):
+        expected = softmax(logits / temperature, axis=1).max(axis=1)
+        np.testing.assert_allclose(tested, expected, atol=1e-5)
+        assert not np.allclose(tested, softmax(logits, axis=1).max(axis=1), atol=1e-3)
+
+
 def test_scene_of_ones_own_with_a_ground_truth_of_ones_own(shared_data, tmp_path):
     """A v7.3 cube whose axes are reversed, labelled here by brightness."""
     scene = shared_data / "pavia_centre" / "pavia_crop100_v73.mat"
@@ -249,6 +372,7 @@ def test_scene_of_ones_own_with_a_ground_truth_of_ones_own(shared_data, tmp_path
     assert metrics["oa"]["mean"] > 50
     assert metrics["split"]["n_train"] == 3 * 16
     assert metrics["split"]["n_validation"] == 3 * 4
+    assert_is_calibrated(tmp_path / "run")
     assert (tmp_path / "run" / "maps" / "pavia_crop100_v73-map.png").exists()
 
 

@@ -91,6 +91,8 @@ def test_examples_run(folder, monkeypatch):
         if arguments[:2] == ["reproduce", "table1"]:
             arguments += ["--only", "salinas-a,1%,no-block", "--preset", "best"]
             arguments += ["--epochs", "1", "--runs", "1"]
+        if arguments[:2] == ["reproduce", "beyond-paper"]:
+            arguments += ["--only", "salinas-a,blocks,knn", "--quick"]
         if arguments[0] == "bench" and "--solver" not in arguments:
             arguments += ["--model", "no-block"]
         if arguments[0] == "sweep":

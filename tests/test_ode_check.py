@@ -9,11 +9,13 @@ import pytest
 from classification_scenes import write_salinas_crop
 from typer.testing import CliRunner
 
+from hsijax.classification.network import TrainedNetwork
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.cli import app
 from hsijax.config import OdeSolver
 from hsijax.experiments import ode_check
 from hsijax.experiments.ode_check import check_ode, refine, table_rows
+from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 
 
@@ -51,9 +53,11 @@ def test_check_stands_beside_the_figures(run):
     assert finer["runs"][0]["evaluations"] == 2
     assert reference["runs"][0]["evaluations"] > 6
     again = invoke("evaluate", run, "--ode-check", "-q")
-    assert [line.split()[1] for line in again.stdout.splitlines()[1:]] == [
+    _, *lines, leaks = again.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == [
         *("euler:1", "dopri5:1e-05", "euler:2")
     ]
+    assert leaks == leakage_note(printed["split"]["leakage"])
     assert f"{printed['oa']['mean']:.2f}" in again.stdout
 
 
@@ -64,6 +68,7 @@ def test_network_that_is_no_flow_is_found(run, tmp_path):
     (folder / "solvers.json").unlink(missing_ok=True)
     copy = Run(folder)
     classifier = TrainedClassifier.load(copy.network_file(0))
+    assert isinstance(classifier.learned, TrainedNetwork)
     norm = classifier.learned.params["block"]["field"]["norm3"]
     norm["scale"] = 50 * norm["scale"] + 3
     classifier.save(copy.network_file(0), epoch=4, seconds=0.0)
@@ -90,6 +95,7 @@ def test_warning_begins_at_half_a_point(
     monkeypatch.setattr(ode_check, "score_networks", lambda *_: scores)
     monkeypatch.setattr(ode_check, "write_text", lambda *_: None)
     metrics = {"oa": {"values": [90.0]}, "selected_on_test": False}
+    metrics["split"] = {"leakage": {}}
     result = check_ode(Run(run), metrics)
     if fails:
         # What the other solver shows holds; without it nothing is known.

@@ -76,7 +76,7 @@ def test_figure_shows_every_pixel_of_three_maps(tmp_path, rows, cols):
         title=r"A scene, $\bad$",
         ground_truth=ground_truth,
         train_pixels=train_pixels,
-        crs_note="EPSG:32611",
+        note="EPSG:32611",
     )
     image = open_rgb(path)
     assert_nothing_is_cut(image)
@@ -133,9 +133,7 @@ def test_long_words_around_a_narrow_map_are_not_cut(tmp_path):
     for words in (("A " * 60, ""), ("A", "B " * 90)):
         path = tmp_path / "map.png"
         class_map = np.ones((300, 8), int)
-        save_class_map_figure(
-            path, class_map, CLASSES, title=words[0], crs_note=words[1]
-        )
+        save_class_map_figure(path, class_map, CLASSES, title=words[0], note=words[1])
         assert_nothing_is_cut(open_rgb(path))
 
 
@@ -171,6 +169,30 @@ def test_figure_does_not_depend_on_the_users_settings(tmp_path):
                 path, class_map, CLASSES, title="A", ground_truth=ground_truth
             )
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize("greys", [False, True])
+def test_rejected_pixels_are_grey_and_named(tmp_path, greys):
+    """Whatever the classes look like, and apart from what has no data."""
+    class_map, _ = make_maps(30, 30)
+    class_map[:10], class_map[20:, 20:] = 0, 0
+    rejected = np.zeros((30, 30), bool)
+    rejected[:10] = True
+    classes = list(CLASSES)
+    if greys:
+        classes[0] = LandClass(1, "Asphalt", (160, 160, 160))
+    one, other = tmp_path / "one.png", tmp_path / "other.png"
+    save_class_map_figure(one, class_map, classes, title="A")
+    save_class_map_figure(other, class_map, classes, title="A", rejected=rejected)
+    before, after = open_rgb(one), open_rgb(other)
+    grey = after[150, 300]  # among the first rows, which are enlarged by 24
+    assert len(set(grey)) == 1
+    assert tuple(grey) not in {land.colour for land in classes}
+    assert not np.array_equal(before[150, 300], grey)
+    area = (after == grey).all(axis=2).sum()
+    # A third of the map, and the patch in the legend.
+    assert 720 * 240 < area < 720 * 240 + 1000
+    assert (before == grey).all(axis=2).sum() < 1000
 
 
 def test_letters_that_the_font_lacks_do_not_stop_the_map(tmp_path):

@@ -79,8 +79,9 @@ def test_classes():
         "43",
         "1,385",
         "90.12 ± 1.50",
+        "",
     )
-    assert class_rows(METRICS)[2][-1] == "-"
+    assert class_rows(METRICS)[2][-2] == "-"
 
 
 def test_notes_state_runs_and_ddof():
@@ -123,6 +124,54 @@ def test_selection_on_test_is_stamped(write):
         assert {row["note"] for row in read_csv(write(metrics))} == {"selected on test"}
 
 
+def with_confidence(temperatures: list[float | None]) -> dict:
+    """What runs say that have a confidence, and Oats on 19 test pixels."""
+    metrics = copy.deepcopy(METRICS)
+    metrics["confidence"] = {
+        "calibrated": None not in temperatures,
+        "temperature": temperatures,
+        "mean": accuracy([90.5, 91.5, 92.5]),
+        "ece": accuracy([1.25, 1.25, 1.25]),
+        "aurc": accuracy([0.5, 0.75, 1.0]),
+    }
+    metrics["per_class"][0]["wilson"] = [88.8, 91.2]
+    oats = {"n_test": 19, "mean": 94.7, "std": 0.0, "wilson": [75.43, 99.06]}
+    metrics["per_class"][2] |= oats
+    return metrics
+
+
+@pytest.mark.parametrize("write", [to_csv, to_latex, to_markdown])
+def test_interval_stands_beside_classes_of_few_test_pixels(write):
+    text = write(with_confidence([1.5, 1.25, 2.0]))
+    if write is to_csv:
+        rows = [r for r in read_csv(text) if r["measure"] == "class_accuracy"]
+        assert [(r["low"], r["high"]) for r in rows] == [
+            *(("88.8", "91.2"), ("", ""), ("75.43", "99.06"))
+        ]
+        return
+    assert "75.4 to 99.1" in text
+    assert "88.8 to 91.2" not in text
+    assert "less than 100 test pixels" in text
+    assert "less than 100 test pixels" not in write(METRICS)
+
+
+@pytest.mark.parametrize("write", [to_csv, to_latex, to_markdown])
+def test_confidence_says_whether_it_is_calibrated(write):
+    calibrated = write(with_confidence([1.5, 1.25, 2.0]))
+    assert "1.25" in calibrated
+    assert "not calibrated" not in calibrated
+    assert "not calibrated" in write(with_confidence([None] * 3))
+    assert "calibrat" not in write(METRICS).lower()
+    if write is not to_csv:
+        assert "temperature 1.50, 1.25, 2.00." in calibrated
+        assert "not calibrated in 1 of 3 runs" in write(with_confidence([1.5, None, 2]))
+    else:
+        stamped = with_confidence([None] * 3) | {"selected_on_test": True}
+        rows = {row["measure"]: row for row in read_csv(to_csv(stamped))}
+        assert rows["confidence_ece"]["mean"] == "1.25"
+        assert rows["confidence_ece"]["note"] == "selected on test; not calibrated"
+
+
 @pytest.mark.parametrize("write", [to_csv, to_latex, to_markdown])
 def test_both_leakage_shares_stand_in_every_format(write):
     text = write(METRICS)
@@ -133,7 +182,7 @@ def test_both_leakage_shares_stand_in_every_format(write):
 def test_markdown_has_the_same_cells_in_each_row():
     text = to_markdown(METRICS)
     name = r"Äcker &amp; 50%\_{x}\|&lt;b&gt;\\"
-    assert f"| 5 | {name} | 15 | 468 | 80.00 ± 0.00 |" in text.splitlines()
+    assert f"| 5 | {name} | 15 | 468 | 80.00 ± 0.00 |  |" in text.splitlines()
     for table in text.split("\n\n")[:2]:
         bars = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(bars) == 1
@@ -153,7 +202,7 @@ def test_latex_is_balanced_and_escaped():
     for line in text.splitlines():
         if re.match(r"\d", line):
             assert line.endswith(r" \\")
-            assert len(re.findall(r"(?<!\\)&", line)) == 4
+            assert len(re.findall(r"(?<!\\)&", line)) == 5
 
 
 def test_confusion_lines_are_named_and_aligned():

@@ -1,6 +1,7 @@
 """The papers' tables beside ours: what is printed, what is trained, what is written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from unmixing_scenes import write_jasper_crop
 
 from hsijax.cli import app
 from hsijax.config import TrainConfig, UnmixConfig
+from hsijax.config.opponents import OPPONENTS
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments import (
     printed,
@@ -19,15 +21,18 @@ from hsijax.experiments import (
     reproduce_training,
     reproduce_unmixing,
 )
-from hsijax.experiments.reproduce import reproduce
+from hsijax.experiments.compare import compare_runs
+from hsijax.experiments.reproduce import TABLES, reproduce
 from hsijax.experiments.reproduce_cells import TRAINING_TABLES, choose_cells
 from hsijax.experiments.reproduce_unmixing import UNMIXING_TABLES
 from hsijax.experiments.task import load_task
 from hsijax.runs import Run
 from hsijax.settings import make_config, make_unmix_config
+from hsijax.splits import Leakage, leakage
 from hsijax.splits.sampling import share_of
 
 TABLE_1 = TRAINING_TABLES["table1"]
+BEYOND = TRAINING_TABLES["beyond-paper"]
 
 
 def run_cli(*arguments: object):
@@ -89,7 +94,31 @@ def test_part_of_the_table_is_chosen_by_words(preset, only, count):
     assert len(cells) == len(set(cells)) == count
     # In place of another only where that is missing, or by name.
     alone = only is not None and "salinas-a" in only
-    assert ({cell.scene for cell in cells} == {"salinas-a"}) == alone
+    assert ({cell.part.scene for cell in cells} == {"salinas-a"}) == alone
+
+
+@pytest.mark.parametrize(
+    ("only", "parts"),
+    [
+        (None, 8),
+        ("indian-pines", 6),
+        ("3%", 2),
+        ("indian-pines,blocks", 1),
+        ("blocks", 2),
+        ("grss", 1),
+        ("random,indian-pines", 4),
+    ],
+)
+def test_part_of_the_table_of_all_classifiers(only, parts):
+    cells = choose_cells(BEYOND, None, only)
+    assert len({cell.part for cell in cells}) == parts
+    assert [cell.model for cell in cells[:2]] == ["odenet", "resnet"]
+    assert {cell.model for cell in cells} == {"odenet", "resnet", *OPPONENTS}
+    assert len(cells) == parts * (2 + len(OPPONENTS))
+    folders = {cell.folder(Path("out")).as_posix() for cell in cells}
+    assert len(folders) == len(cells)
+    if only == "grss":
+        assert "out/indian-pines-grss/best-svm" in folders
 
 
 @pytest.mark.parametrize(
@@ -97,9 +126,9 @@ def test_part_of_the_table_is_chosen_by_words(preset, only, count):
     [
         ("papre", None, "did you mean 'paper'"),
         (None, "indian-pinse", "did you mean 'indian-pines'"),
-        (None, "4%", "no scene, share or network of this table named '4%'"),
+        (None, "4%", "no scene, share, split or network of this table named '4%'"),
         (None, "indian-pines,1%", "no part of table1: indian-pines 3%"),
-        (None, "", "no scene, share or network"),
+        (None, "", "no scene, share, split or network"),
     ],
 )
 def test_part_that_is_none_is_told(preset, only, words):
@@ -132,10 +161,14 @@ def fake_run(folder: Path, config: TrainConfig) -> dict[str, Any]:
     """Stand for a training: a run folder that is done, and made-up figures."""
     run = Run(folder)
     figure = {"mean": 50.0, "std": 1.5, "values": [50.0] * config.runs}
+    fields = {"mean": 40.0, "std": 2.5}
     ids = range(1, 17) if config.dataset != "salinas-a" else (1, 10, 11, 12, 13, 14)
     metrics = {
         **dict.fromkeys(("oa", "aa", "kappa"), figure),
-        "per_class": [{"id": number, "mean": 40.0, "std": 2.5} for number in ids],
+        "per_class": [
+            {"id": number, "name": f"class {number}", "n_test": number, **fields}
+            for number in ids
+        ],
         "seconds": {"train": 1.25, "evaluate": 0.5},
         "parameters": 1234,
         "split": {
@@ -271,6 +304,105 @@ def test_table_without_any_scene_is_an_error(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_all_classifiers_have_one_split_whatever_their_patch(
+    shared_data, tmp_path, monkeypatch
+):
+    configs: dict[str, TrainConfig] = {}
+
+    def record(folder: Path, config: TrainConfig, progress: Any = None) -> dict:
+        configs["/".join(folder.parts[-2:])] = config
+        return fake_run(folder, config)
+
+    monkeypatch.setattr(reproduce_training, "ensure_classification", record)
+    # The widest patch last: the file must not follow the first.
+    models = ("1d-cnn", "svm", "ssrn", "odenet")
+    monkeypatch.setitem(TABLES, "beyond-paper", replace(BEYOND, models=models))
+    reproduce(
+        "beyond-paper",
+        tmp_path,
+        quick=True,
+        epochs=3,
+        only="salinas-a",
+        data_dir=shared_data,
+    )
+    assert {config.runs for config in configs.values()} == {2}
+    widest = max(
+        make_config({"dataset": "x", "model": model}, {}).patch for model in models
+    )
+    for part in ("salinas-a-0.01", "salinas-a-0.01-blocks"):
+        own = {name: c for name, c in configs.items() if name.startswith(f"{part}/")}
+        assert len(own) == 4
+        assert len({config.patch for config in own.values()}) >= 3
+        tasks = [load_task(config) for config in own.values()]
+        for task in tasks:
+            pairs = zip(tasks[0].splits.splits, task.splits.splits, strict=True)
+            for one, two in pairs:
+                np.testing.assert_array_equal(one.train, two.train)
+                np.testing.assert_array_equal(one.test, two.test)
+        assert {task.splits.method for task in tasks} == {
+            "blocks" if "blocks" in part else "random"
+        }
+        if "blocks" in part:
+            for split in tasks[0].splits.splits:
+                assert leakage(split, widest) == Leakage(0.0, 0.0)
+    # The classical ones have no epochs.
+    assert configs["salinas-a-0.01/best-odenet"].epochs == 3
+    assert configs["salinas-a-0.01/best-svm"].epochs != 3
+
+
+def test_random_and_leak_free_stand_side_by_side(tmp_path, trained, monkeypatch):
+    monkeypatch.setattr(reproduce_training, "write_split", lambda *_, **__: None)
+    only = "indian-pines,3%,odenet,ssrn,svm"
+    data, files = reproduce("beyond-paper", tmp_path, only=only, runs=2)
+    assert [(part["split"], part["frac"]) for part in data["parts"]] == [
+        ("random", 0.03),
+        ("blocks", 0.03),
+    ]
+    text = files[1].read_text()
+    drop, random, blocks = text.split("\n## ")[1:4]
+    rows = markdown_rows(drop)
+    assert rows[0][1:3] == ["OA, random 3 %", "AA, random 3 %"]
+    assert [row[0] for row in rows[2:]] == ["odenet", "ssrn", "svm"]
+    assert rows[2][1:] == [*["50.00 ± 1.50"] * 4, "+0.00"]
+    header, _, odenet, ssrn, _ = markdown_rows(random)
+    assert header[-1] == "OA, the paper's"
+    assert odenet[-1] == "79.98 ± 1.76"
+    assert odenet[1] == "**50.00 ± 1.50**"
+    assert ssrn[-1] == "-"
+    assert markdown_rows(blocks)[0][-1] == "seconds"
+    assert "ssrn: Zhong et al." in text
+    reproduce("beyond-paper", tmp_path, only="indian-pines,grss,knn", runs=2)
+    text = (tmp_path / "table.md").read_text()
+    assert "## indian-pines, the IEEE GRSS mask" in text
+    assert text.count("\n| odenet |") == 3
+
+
+def test_two_runs_are_quick_and_not_another_number(tmp_path):
+    with pytest.raises(UsageError, match="--quick is two runs of each: leave out --ru"):
+        reproduce("beyond-paper", tmp_path / "out", quick=True, runs=3)
+
+
+def test_table_of_all_classifiers_is_trained_and_gone_on_with(shared_data, tmp_path):
+    out = tmp_path / "out"
+    arguments = [
+        *("reproduce", "beyond-paper", "--quick", "--epochs", "1", "--quiet"),
+        *("--data-dir", shared_data, "--out", out),
+    ]
+    done = run_cli(*arguments, "--only", "salinas-a,blocks,knn")
+    assert done.exit_code == 0, done.stderr
+    done = run_cli(*arguments, "--only", "salinas-a,blocks,2d-cnn", "--json")
+    assert done.exit_code == 0, done.stderr
+    [part] = json.loads(done.stdout)["parts"]
+    assert [cell["model"] for cell in part["cells"]] == ["2d-cnn", "knn"]
+    one, two = (cell["metrics"] for cell in part["cells"])
+    assert one["split"]["n_test"] == two["split"]["n_test"]
+    assert one["split"]["leakage"]["test_patch_overlap"] == 0
+    assert len(one["oa"]["values"]) == 2
+    folder = out / "salinas-a-0.01-blocks"
+    compared = compare_runs([folder / "best-knn", folder / "best-2d-cnn"])
+    assert compared["tests"][0]["paired"]
+
+
 def test_table1_is_trained_and_nothing_is_trained_twice(
     shared_data, tmp_path, monkeypatch
 ):
@@ -302,6 +434,7 @@ def test_table1_is_trained_and_nothing_is_trained_twice(
     ("arguments", "words"),
     [
         (["table2"], "did you mean 'table1'"),
+        (["beyond-paper", "--only", "indian-pines,1%"], "indian-pines grss"),
         (["unmixing-jasper", "--only", "LSU"], "--only is of table1"),
         (["unmixing-jasper", "--preset", "best"], "--preset is of table1"),
     ],

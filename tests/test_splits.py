@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.splits import (
+    Leakage,
     Split,
     SplitPlan,
     block_split,
@@ -27,6 +28,7 @@ from hsijax.splits import (
     random_split,
     save_splits,
 )
+from hsijax.splits.blocks import indivisible_classes
 from hsijax.splits.split import class_ids, pixels_where
 
 ROLES = ("train", "validation", "test")
@@ -77,6 +79,12 @@ def least_distance(train, test):
 def indian_pines(shared_data):
     path = shared_data / "indian_pines" / "Indian_pines_gt.npy"
     return np.load(path).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def salinas_a(shared_data):
+    truth = scipy.io.loadmat(shared_data / "salinas_a" / "SalinasA_gt.mat")
+    return truth["salinasA_gt"].astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +223,30 @@ def test_block_split_keeps_every_class_of_indian_pines_but_one(indian_pines):
         # Class 7, grass-pasture-mowed, is one field of 28 pixels.
         assert np.flatnonzero(tested == 0).tolist() == [6]
         assert leakage(split, 9).test_patch_overlap == 0
+
+
+@pytest.mark.parametrize("side", [9, 13])
+@pytest.mark.parametrize(
+    ("scene", "frac", "trained", "indivisible"),
+    [
+        ("indian_pines", 0.03, 314, {9: [7], 13: [1, 7, 9]}),
+        ("salinas_a", 0.01, 56, {9: [], 13: []}),
+    ],
+)
+def test_blocks_leave_a_class_untested_only_where_no_split_could_test_it(
+    scene, frac, trained, indivisible, side, request
+):
+    """Two patches of a class that lies within one patch always overlap."""
+    truth = request.getfixturevalue(scene)
+    ids = class_ids(truth)
+    assert indivisible_classes(truth, side).tolist() == indivisible[side]
+    for run in range(4):
+        split = block_split(truth, frac=frac, patch_side=side, seed=[0, run])
+        assert trained - 2 <= len(split.train) <= trained
+        assert (class_counts(truth, split.train, ids) > 0).all()
+        untested = ids[class_counts(truth, split.test, ids) == 0]
+        assert untested.tolist() == indivisible[side]
+        assert leakage(split, side) == Leakage(0.0, 0.0)
 
 
 def test_the_rest_of_a_training_block_is_not_tested():
@@ -409,6 +441,9 @@ def test_block_split_names_what_is_impossible(caplog):
             patch_side=5,
         )
     assert "pixel for class 14" in caplog.text
+    assert "no split without overlap can both train and test class 14: any two" in (
+        caplog.text
+    )
 
 
 def test_training_on_one_class_is_refused():

@@ -13,6 +13,7 @@ from classification_scenes import write_salinas_crop
 from pictures import assert_nothing_is_cut, mark, open_rgb, parse_colour
 from typer.testing import CliRunner
 
+from hsijax.classification.network import TrainedNetwork
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.cli import app
 from hsijax.cli.sweep import _fitting_model
@@ -172,10 +173,12 @@ def test_solver_that_does_not_reach_the_end_has_no_score(swept, monkeypatch):
     classifier = TrainedClassifier.load(run.network_file(0))
     loaded = task.reload_task(run)
     padded = classifier.prepare(loaded.cube, loaded.valid)
-    wild = jax.tree.map(lambda array: array * np.nan, classifier.learned.params)
+    network = classifier.learned
+    assert isinstance(network, TrainedNetwork)
+    wild = jax.tree.map(lambda array: array * np.nan, network.params)
     pixels = loaded.splits.splits[0].test
     score = score_solver(
-        replace(classifier, learned=replace(classifier.learned, params=wild)),
+        replace(classifier, learned=replace(network, params=wild)),
         padded,
         pixels,
         loaded.class_ids(pixels),

@@ -6,11 +6,20 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from scipy.special import log_softmax
 
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.training import loop
 from hsijax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from hsijax.training.course import Loop, Trained, Training, TrainingSet, batches
+from hsijax.training.course import (
+    Course,
+    Loop,
+    Trained,
+    Training,
+    TrainingSet,
+    balanced_batches,
+    batches,
+)
 from hsijax.training.engine import compile_step
 from hsijax.training.loop import train_run, train_together
 from hsijax.training.schedule import (
@@ -25,6 +34,8 @@ from hsijax.training.step import (
     make_init,
     make_train_step,
     split_network,
+    weigh_labels,
+    weighted_cross_entropy,
 )
 
 PATCH = 3
@@ -96,12 +107,13 @@ def test_training_lowers_the_loss_and_compiles_once(parts, data, tmp_path):
     assert compile_step(parts[0])._cache_size() == 1
 
 
-@pytest.mark.parametrize("at", [1, 4])
+@pytest.mark.parametrize(("at", "balanced"), [(1, False), (4, False), (4, True)])
 def test_killed_and_resumed_ends_bit_for_bit_as_uninterrupted(
-    parts, data, tmp_path, at, saved_each_epoch
+    parts, data, tmp_path, at, balanced, saved_each_epoch
 ):
+    settings = {"balanced": balanced}
     whole = train_run(
-        make_loop(parts), start(parts), data, tmp_path / "whole.safetensors"
+        make_loop(parts, **settings), start(parts), data, tmp_path / "whole.safetensors"
     )
 
     def die(epoch):
@@ -110,10 +122,12 @@ def test_killed_and_resumed_ends_bit_for_bit_as_uninterrupted(
 
     path = tmp_path / "state.safetensors"
     with pytest.raises(Killed):
-        train_run(make_loop(parts, on_epoch=die), start(parts), data, path)
+        train_run(make_loop(parts, on_epoch=die, **settings), start(parts), data, path)
     assert read_metadata(path)["epoch"] == at
     seen = []
-    noted = make_loop(parts, on_epoch=lambda epoch: seen.append(epoch.epoch))
+    noted = make_loop(
+        parts, on_epoch=lambda epoch: seen.append(epoch.epoch), **settings
+    )
     # Another start shows that everything comes from the checkpoint.
     resumed = train_run(noted, start(parts, seed=7), data, path)
     assert seen[0] == at + 1
@@ -204,6 +218,96 @@ def test_every_pixel_is_in_an_epoch_and_no_batch_is_short(pixels):
     assert {len(batch) for batch in found} == {32}
     assert set(np.concatenate(found)) == set(range(pixels))
     assert len(found) == -(-pixels // 32)
+
+
+@pytest.mark.parametrize("counts", [(74, 1, 30), (200, 3), (5,), (1, 0, 2)])
+@pytest.mark.parametrize("batch", [16, 32])
+def test_balanced_epoch_draws_each_class_equally_often(counts, batch):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    found = list(balanced_batches(labels, batch, (0, 0, 0)))
+    assert {len(indices) for indices in found} == {batch}
+    assert len(found) == len(list(batches(len(labels), batch, (0, 0, 0))))
+    drawn = np.concatenate(found)
+    share, rest = divmod(len(drawn), np.count_nonzero(counts))
+    for label, count in enumerate(counts):
+        members = drawn[labels[drawn] == label]
+        assert len(members) in ((share, share + bool(rest)) if count else (0,))
+        # No pixel comes again before all others of its class have come.
+        times = np.bincount(members, minlength=len(labels))[labels == label]
+        assert not count or np.ptp(times) <= 1
+    again = np.concatenate(list(balanced_batches(labels, batch, (0, 0, 0))))
+    assert np.array_equal(drawn, again)
+    if len(set(labels)) > 1:
+        other = np.concatenate(list(balanced_batches(labels, batch, (0, 0, 1))))
+        assert not np.array_equal(drawn, other)
+
+
+def test_balanced_loop_trains_on_balanced_batches(parts, data, tmp_path):
+    few = np.flatnonzero((data.targets == 0) | (data.pixels[:, 0] == 0))
+    rare = TrainingSet(data.padded, data.pixels[few], data.targets[few])
+    shares = []
+    for balanced in (False, True):
+        training = Training(
+            make_loop(parts, balanced=balanced), start(parts), rare, tmp_path / "none"
+        )
+        pixels, labels = Course(training).batches(3)
+        shares.append(float(labels.mean()))
+        assert np.array_equal(labels, (pixels[..., 1] >= 5))
+    assert shares == [pytest.approx(5 / 55, abs=0.05), 0.5]
+
+
+def test_weighted_loss_is_that_worked_out_by_hand(parts):
+    labels = np.array([0, 0, 0, 1])
+    patches = np.random.default_rng(0).normal(size=(4, PATCH, PATCH, CHANNELS))
+    params = parts[1](jax.random.key(0))
+    code = nnx.eval_shape(lambda: Tiny(nnx.Rngs(0)))
+    network = split_network(code, code)
+    network = network._replace(train=network.predict)  # no dropout
+    logits = nnx.merge(network.predict, params)(jnp.asarray(patches, jnp.float32))
+    weights = np.array([4 / 6, 4 / 6, 4 / 6, 4 / 2])
+    targets = 0.9 * np.eye(2)[labels] + 0.1 / 2
+    expected = -(weights[:, None] * targets * log_softmax(logits, axis=1)).sum() / 4
+    assert weights.mean() == 1
+    loss = weighted_cross_entropy(network, 0.1)
+    found = loss(params, patches, weigh_labels(labels, 2), jax.random.key(0))
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    plain = cross_entropy(network, 0.1)(params, patches, labels, jax.random.key(0))
+    even = np.eye(2, dtype=np.float32)[labels]
+    assert float(loss(params, patches, even, jax.random.key(0))) == pytest.approx(
+        float(plain), rel=1e-5
+    )
+
+
+def test_runs_of_other_weights_share_a_step(parts, data, tmp_path):
+    """Whichever comes first, each ends the same: weights come with the pixels."""
+    code = nnx.eval_shape(lambda: Tiny(nnx.Rngs(0)))
+    loss_fn = weighted_cross_entropy(split_network(code, code), 0.1)
+    step = make_train_step(loss_fn, parts[2], PATCH, augment=False)
+    chosen = [np.flatnonzero(data.pixels[:, 1] >= first)[:40] for first in (1, 4)]
+    targets = [weigh_labels(data.targets[pixels], 2) for pixels in chosen]
+    assert not np.allclose(*(weights.max(axis=0) for weights in targets))
+
+    def train(order: tuple[int, int]) -> dict[int, Trained | HsijaxError]:
+        trainings = [
+            Training(
+                make_loop((step, *parts[1:]), seed=(0, run), epochs=1),
+                start(parts),
+                TrainingSet(data.padded, data.pixels[chosen[run]], targets[run]),
+                tmp_path / f"{run}-{order[0]}-first",
+            )
+            for run in order
+        ]
+        return dict(zip(order, train_together(trainings), strict=True))
+
+    one, other = train((0, 1)), train((1, 0))
+    for run in (0, 1):
+        found, expected = one[run], other[run]
+        assert isinstance(found, Trained)
+        assert isinstance(expected, Trained)
+        for pair in zip(
+            *map(jax.tree.leaves, (found.params, expected.params)), strict=True
+        ):
+            np.testing.assert_allclose(*pair, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -27,7 +27,10 @@ from hsijax.training.course import Epoch
 SCHEMA = 1  # of run.json; raised when its meaning changes
 COMMANDS = {"classification": "train", "unmixing": "unmix"}  # that make a run folder
 HISTORY = ("run", "epoch", "loss", "lr", "score", "seconds")
-PACKAGES = ("hsijax", "jax", "jaxlib", "flax", "optax", "diffrax", "numpy", "scipy")
+PACKAGES = (
+    *("hsijax", "jax", "jaxlib", "flax", "optax", "diffrax", "numpy", "scipy"),
+    "scikit-learn",
+)
 
 
 @dataclass(frozen=True)

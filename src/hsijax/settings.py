@@ -14,6 +14,7 @@ from hsijax.config import (
     UnmixConfig,
 )
 from hsijax.config.checks import option
+from hsijax.config.opponents import MODELS, OPPONENTS
 from hsijax.config.unmix import METHODS, OWNERS, has_setting
 from hsijax.errors import HsijaxError, UsageError, lookup, suggest
 
@@ -21,6 +22,8 @@ Config = TypeVar("Config", TrainConfig, UnmixConfig)
 
 # Options that name the way of splitting.
 WAYS = {"frac": "random", "count": "count", "train_mask": "masks"}
+# Settings that complete files of earlier days lack; their defaults are those of then.
+NEWER = ("balance",)
 # Options of unmixing that say how pixels are split.
 SPLITTING = ("split", "frac", "block_side", "val_frac")
 
@@ -28,18 +31,30 @@ SPLITTING = ("split", "frac", "block_side", "val_frac")
 def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfig:
     """Merge what a preset, a configuration file and the command line say.
 
-    `given` (the command line) outweighs `file`, which outweighs the preset.
+    `given` (the command line) outweighs `file`, which outweighs an opponent's recipe,
+    which outweighs the preset.
 
     Raises:
-        UsageError: a value is out of range, or two options exclude each other.
+        UsageError: an unknown name, a value out of range, two options that exclude
+            each other, or one that would change nothing.
 
     >>> make_config({"dataset": "salinas", "preset": "paper"}, {"lr": 0.1}).patch
     23
+    >>> make_config({"dataset": "salinas", "model": "ssrn"}, {}).patch
+    7
     """
     name = given.get("preset", file.get("preset", TrainConfig.preset))
     preset = lookup(PRESETS, name, "preset")
-    if _is_complete(file, TrainConfig):
+    model = given.get("model", file.get("model", TrainConfig.model))
+    lookup(dict.fromkeys(MODELS), model, "model")
+    complete = _is_complete(file, TrainConfig)
+    if model in OPPONENTS:
+        _check_opponent(model, name, given if complete else {**file, **given})
+        preset = {**preset, **OPPONENTS[model].recipe}
+    if complete:
         preset = _refuse_another("preset", name, file, TrainConfig)
+        if model in OPPONENTS or file["model"] in OPPONENTS:
+            _refuse_another("model", model, file, TrainConfig)
     values = {**preset, **file, **_settle(given)}
     if "dataset" not in values:
         raise UsageError("no scene to train on: give --dataset NAME or FILE")
@@ -48,6 +63,18 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
         if name in given and config.rtol is None:
             raise UsageError(f"{option(name)} is of adaptive steps: give --rtol too")
     return config
+
+
+def _check_opponent(model: str, preset: str, said: Mapping[str, Any]) -> None:
+    """Refuse what an opponent does not have."""
+    if preset != TrainConfig.preset:
+        raise UsageError(
+            f"--preset {preset} has no recipe for {model}: leave it out, and {model} "
+            "is trained as its authors did"
+        )
+    idle = [name for name in said if name in OPPONENTS[model].idle]
+    if idle:
+        raise UsageError(f"{option(idle[0])} changes nothing of {model}: leave it out")
 
 
 def make_unmix_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> UnmixConfig:
@@ -103,7 +130,7 @@ def _refuse_idle(given: Mapping[str, Any], model: str) -> None:
 
 def _is_complete(file: Mapping[str, Any], kind: type[Config]) -> bool:
     """Whether a file has every setting that cannot be without a value."""
-    return set(file) >= set(_types(kind)) - set(_optional(kind))
+    return set(file) >= set(_types(kind)) - {*_optional(kind), *NEWER}
 
 
 def _refuse_another(

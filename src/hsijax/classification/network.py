@@ -35,6 +35,7 @@ class Blueprint:
             classes=self.classes,
             solver=solver or config.ode_solver,
             dropout=config.dropout,
+            patch=config.patch,
             precision=config.precision,
             rngs=rngs,
         )
@@ -96,6 +97,11 @@ class TrainedNetwork:
 
     blueprint: Blueprint
     params: PyTree
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings that it was trained with."""
+        return self.blueprint.config
 
     @classmethod
     def load(cls, path: Path, blueprint: Blueprint) -> "TrainedNetwork":

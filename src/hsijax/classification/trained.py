@@ -10,7 +10,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hsijax.classification.network import Blueprint, TrainedNetwork
 from hsijax.classification.predict import most_probable
+from hsijax.classification.spectral import SpectralClassifier
 from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.config.opponents import CLASSICAL
 from hsijax.errors import HsijaxError
 from hsijax.patches import pad_cube
 from hsijax.preprocessing import Preprocessing, apply, from_arrays, to_arrays
@@ -26,7 +28,7 @@ BAND_TOLERANCE = 5.0
 class TrainedClassifier:
     """What takes a scene to its classes."""
 
-    learned: TrainedNetwork
+    learned: TrainedNetwork | SpectralClassifier
     preprocessing: Preprocessing
     good_bands: Bool[np.ndarray, " bands"]
     wavelengths: Float[np.ndarray, " bands"] | None  # nm
@@ -36,7 +38,7 @@ class TrainedClassifier:
     @property
     def config(self) -> TrainConfig:
         """The settings that it was trained with."""
-        return self.learned.blueprint.config
+        return self.learned.config
 
     def save(self, path: Path, **notes: Any) -> None:
         """Write one file that holds all of it, with `notes` beside."""
@@ -60,7 +62,7 @@ class TrainedClassifier:
         """Read what `save` wrote.
 
         Raises:
-            HsijaxError: the file is damaged or from another version's network.
+            HsijaxError: the file is damaged or from another version's classifier.
         """
         described = read_metadata(path)
         config = restore_config(described["config"])
@@ -68,7 +70,11 @@ class TrainedClassifier:
             LandClass(number, name, (red, green, blue))
             for number, name, (red, green, blue) in described["classes"]
         )
-        blueprint = Blueprint(config, described["channels"], len(classes))
+        if config.model in CLASSICAL:
+            learned = SpectralClassifier.load(path, config, len(classes))
+        else:
+            blueprint = Blueprint(config, described["channels"], len(classes))
+            learned = TrainedNetwork.load(path, blueprint)
         arrays = load_arrays(path)
         preprocessing = {
             name.removeprefix("preprocessing/"): array
@@ -76,7 +82,7 @@ class TrainedClassifier:
             if name.startswith("preprocessing/")
         }
         return cls(
-            TrainedNetwork.load(path, blueprint),
+            learned,
             from_arrays(preprocessing),
             arrays["good_bands"].astype(bool),
             arrays.get("wavelengths"),

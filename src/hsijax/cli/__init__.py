@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from hsijax import __version__
 from hsijax.cli import (
     bench,
+    compare,
     console,
     doctor,
     download,
@@ -90,6 +91,7 @@ app.command("split")(split.split)
 app.command("patches")(patches.patches)
 app.command("train")(train_command.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("map")(map.map_run)
 app.command("endmembers")(endmembers.endmembers)
 app.command("unmix")(unmix.unmix)

@@ -31,6 +31,12 @@ def map_run(
     labelled: Annotated[
         bool, typer.Option("--labelled", help="Only pixels with ground truth.")
     ] = False,
+    reject: Annotated[
+        float | None,
+        typer.Option(
+            "--reject", metavar="THRESHOLD", help="No class where less sure than this."
+        ),
+    ] = None,
     data_dir: DataDir = None,
     cube_key: CubeKey = None,
     ground_truth: GroundTruth = None,
@@ -49,6 +55,7 @@ def map_run(
     $ hsijax map runs/indian-pines-odenet-1
     $ hsijax map runs/indian-pines-odenet-1 --labelled
     $ hsijax map runs/my-odenet-1 other.hdr
+    $ hsijax map runs/my-odenet-1 --reject 0.9
     """
     from hsijax.devices import select_device, set_up_compilation_cache
 
@@ -72,6 +79,7 @@ def map_run(
             scene,
             number=number,
             labelled_only=labelled,
+            reject=reject,
             progress=progress,
             **given,
         )

@@ -53,12 +53,21 @@ def split(
             help="Raster of test pixels; by default all other labelled pixels.",
         ),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="METHOD",
+            help="random, count, blocks, masks or grss, as of `hsijax train`. grss: "
+            "the fixed masks of the IEEE GRSS, of a scene that has some.",
+        ),
+    ] = None,
     blocks: Annotated[
         bool,
         typer.Option(
             "--blocks",
-            help="With --frac: train on spatial blocks, and test only where no patch "
-            "overlaps a training patch.",
+            help="--split blocks, with --frac: train on spatial blocks, and test only "
+            "where no patch overlaps a training patch.",
         ),
     ] = False,
     block_side: Annotated[
@@ -99,10 +108,11 @@ def split(
     $ hsijax split indian-pines --frac 0.03 --out split.npz
     $ hsijax split indian-pines --count 20 --val-frac 0.1 --runs 5 --out counts.npz
     $ hsijax split salinas-a --frac 0.05 --blocks --patch 9 --out blocks.npz
+    $ hsijax split indian-pines --split grss --out grss.npz
     $ hsijax split my.hdr --ground-truth gt.mat --train-mask train.mat --out mask.npz
     """
     options: dict[str, Any] = {
-        "split": "blocks" if blocks else None,
+        "split": "blocks" if blocks else method,
         "frac": frac,
         "count": count,
         "train_mask": train_mask,
@@ -114,11 +124,15 @@ def split(
         "nodata": nodata,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    if blocks and frac is None:
-        raise UsageError("--blocks needs --frac")
+    if blocks and method not in (None, "blocks"):
+        raise UsageError(f"--blocks does not go with --split {method}: give one")
     given |= choose_split(given)
     if "split" not in given:
-        raise UsageError("give one of --frac, --count and --train-mask")
+        raise UsageError("give one of --frac, --count, --train-mask and --split")
+    if given["split"] == "file":
+        raise UsageError(f"--split {method} is a split file already: give a method")
+    if given["split"] in ("random", "blocks") and frac is None:
+        raise UsageError(f"--{'blocks' if blocks else f'split {method}'} needs --frac")
     config = TrainConfig(
         dataset=scene,
         patch=patch,

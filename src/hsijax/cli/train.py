@@ -17,6 +17,7 @@ from hsijax.cli.options import (
     Quiet,
 )
 from hsijax.config import PRESETS, TrainConfig
+from hsijax.config.opponents import MODELS
 from hsijax.errors import UsageError
 from hsijax.settings import make_config, read_config
 
@@ -38,9 +39,7 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        _option(
-            "--model", "odenet, resnet, resnet-tied, resnet1 or no-block.", NETWORK
-        ),
+        _option("--model", f"{', '.join(MODELS)}.", NETWORK),
     ] = None,
     preset: Annotated[
         str | None,
@@ -58,7 +57,7 @@ def train(
         str | None,
         _option(
             "--split",
-            "A file of `hsijax split`, or: random, count, blocks, masks.",
+            "A file of `hsijax split`, or: random, count, blocks, masks, grss.",
             SPLITTING,
             metavar="FILE|METHOD",
         ),
@@ -162,6 +161,15 @@ def train(
     augment: Annotated[
         bool | None,
         _option("--augment/--no-augment", "Flips and quarter turns.", LEARNING),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        _option(
+            "--balance",
+            "Let rare classes count alike: none, sampling (each class is drawn equally "
+            "often) or loss (weights inverse to its pixels).",
+            LEARNING,
+        ),
     ] = None,
     select: Annotated[
         str | None,

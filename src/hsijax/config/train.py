@@ -37,7 +37,7 @@ class TrainConfig:
     ground_truth: str | None = None  # FILE or FILE:KEY
     nodata: float | None = None
     # Which pixels train: a method, or the split file that holds them.
-    split: str = "random"  # or "count", "blocks", "masks", "file"
+    split: str = "random"  # or "count", "blocks", "masks", "grss", "file"
     frac: float = 0.05  # share of each class, rounded up
     count: int | None = None  # pixels of each class
     train_mask: str | None = None
@@ -72,6 +72,7 @@ class TrainConfig:
     schedule: str = "one-cycle"
     label_smoothing: float = 0.1
     augment: bool = True  # flips and quarter turns
+    balance: str = "none"  # or "sampling", "loss": classes count alike, rare ones too
     # How often, and which epoch counts.
     runs: int = 1
     seed: int = 0
@@ -123,13 +124,14 @@ RANGES: list[Range] = [
 ]
 
 CHOICES: dict[str, list[str]] = {
-    "split": ["random", "count", "blocks", "masks", "file"],
+    "split": ["random", "count", "blocks", "masks", "grss", "file"],
     "step_control": ["batch", "sample"],
     "adjoint": ["checkpoint", "backsolve", "direct"],
     "precision": ["float32", "bfloat16"],
     "scaling": ["standard", "minmax", "none"],
     "fit": ["train", "scene"],
     "padding": ["reflect", "zero"],
+    "balance": ["none", "sampling", "loss"],
     "select": ["last", "validation", "best-test"],
 }
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from hsijax.config import OdeSolver, TrainConfig, UnmixConfig
 from hsijax.errors import UsageError, lookup
-from hsijax.models import BLOCKS
+from hsijax.models import BLOCKS, OPPONENTS
 from hsijax.models.layers import check_precision
 from hsijax.models.ode import solves_in_loop
 from hsijax.models.unmixing import NETWORKS
@@ -88,7 +88,7 @@ def choose_cases(given: Mapping[str, Any]) -> list[Case]:
     if solver and model not in (None, "odenet"):
         raise UsageError(f"--{next(iter(solver))} is of odenet: leave it out")
     if model is not None:
-        lookup({**BLOCKS, **NETWORKS}, model, "model")
+        lookup({**BLOCKS, **OPPONENTS, **NETWORKS}, model, "model")
     if model in NETWORKS:
         if "precision" in given:
             raise UsageError(f"--precision is not of {model}: leave it out")

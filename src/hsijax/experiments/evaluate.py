@@ -1,10 +1,18 @@
 """The figures of a run, from its predictions on test pixels."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from hsijax.errors import HsijaxError
+from hsijax.experiments.confidence import (
+    judge_confidence,
+    read_confidence,
+    read_temperature,
+)
+from hsijax.metrics.calibration import wilson_interval
 from hsijax.metrics.classification import (
     average_accuracy,
     confusion_matrix,
@@ -20,8 +28,9 @@ DDOF = 0  # of the standard deviations over runs, as the paper has it
 def evaluate_run(run: Run) -> dict[str, Any]:
     """Work out `metrics.json` from the artefacts of a finished run and write it.
 
-    Accuracies are in percent, leakages in shares of 1; `confusion` is the sum over
-    runs, a row for each true class. An unmixing run has written its own, which is read.
+    Accuracies and confidence are in percent, leakages in shares of 1; `confusion` is
+    the sum over runs, a row for each true class. An unmixing run has written its own,
+    which is read.
 
     Raises:
         HsijaxError: not all runs have ended.
@@ -38,18 +47,27 @@ def evaluate_run(run: Run) -> dict[str, Any]:
             f"`hsijax train --resume {run.folder}`"
         )
     classes = manifest["classes"]
-    ids = np.array([entry["id"] for entry in classes])
-    confusions = []
-    for number in done:
-        truth = np.searchsorted(ids, predictions[f"run{number}_truth"])
-        predicted = np.searchsorted(ids, predictions[f"run{number}_predicted"])
-        confusions.append(confusion_matrix(truth, predicted, len(ids)))
+    ids = [entry["id"] for entry in classes]
+    confusions = [
+        confusion_matrix(*read_labels(predictions, number, ids), len(ids))
+        for number in done
+    ]
+    confidences = [read_confidence(predictions, number) for number in done]
+    temperatures = [read_temperature(manifest, number) for number in done]
     splits = manifest["splits"]
     metrics = {
-        "oa": _over_runs([overall_accuracy(c) for c in confusions]),
-        "aa": _over_runs([average_accuracy(c) for c in confusions]),
-        "kappa": _over_runs([kappa(c) for c in confusions]),
+        "oa": over_runs([overall_accuracy(c) for c in confusions]),
+        "aa": over_runs([average_accuracy(c) for c in confusions]),
+        "kappa": over_runs([kappa(c) for c in confusions]),
         "per_class": _per_class(classes, confusions, splits),
+        "confidence": {
+            "calibrated": None not in temperatures,
+            "temperature": temperatures,  # one a run, None where none was fitted
+            **{
+                name: over_runs(shares)
+                for name, shares in judge_confidence(confidences).items()
+            },
+        },
         "parameters": manifest["parameters"],
         "split": {
             "method": manifest["split_method"],
@@ -70,7 +88,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
                 strict=True,
             )
         ),
-        "function_evaluations": manifest["function_evaluations"],
+        "function_evaluations": manifest.get("function_evaluations", {}),
         "selected_on_test": run.read_config().select == "best-test",
         "confusion": np.sum(confusions, axis=0).tolist(),
     }
@@ -78,8 +96,20 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     return metrics
 
 
-def _over_runs(shares: list[float]) -> dict[str, Any]:
-    values = [100 * float(share) for share in shares]
+def read_labels(
+    predictions: Mapping[str, np.ndarray], number: int, ids: Sequence[int]
+) -> tuple[Int[np.ndarray, " pixels"], Int[np.ndarray, " pixels"]]:
+    """Return truth and prediction of a run's test pixels as labels, 0 to K - 1."""
+    truth, predicted = (
+        np.searchsorted(ids, predictions[f"run{number}_{name}"])
+        for name in ("truth", "predicted")
+    )
+    return truth, predicted
+
+
+def over_runs(shares: Sequence[float | None]) -> dict[str, Any]:
+    """Return all runs' percentages, with what `summarise` says of those there are."""
+    values = [None if share is None else 100 * float(share) for share in shares]
     return {**summarise(values), "ddof": DDOF, "values": values}
 
 
@@ -94,23 +124,35 @@ def _per_class(
     for index, entry in enumerate(classes):
         known = [None if np.isnan(a) else 100 * float(a) for a in accuracies[:, index]]
         tested = [int(c[index].sum()) for c in confusions]
+        right = [int(c[index, index]) for c in confusions]
         trained = [s["n_train_per_class"][index] for s in splits]
         rows.append(
             {
                 "id": entry["id"],
                 "name": entry["name"],
-                "n_train": _tidy(np.mean(trained)),
-                "n_test": _tidy(np.mean(tested)),
+                "n_train": tidy(np.mean(trained)),
+                "n_test": tidy(np.mean(tested)),
                 **summarise(known),
+                "wilson": _mean_interval([*zip(right, tested, strict=True)]),
             }
         )
     return rows
 
 
+def _mean_interval(counts: Sequence[tuple[int, int]]) -> list[float] | None:
+    """Return what one run tells of a class, in percent: the mean of all runs' bounds.
+
+    Of more runs no narrower one follows: they are tested on much the same pixels.
+    `counts` are each run's right and tested ones.
+    """
+    bounds = [wilson_interval(*count) for count in counts if count[1]]
+    return (100 * np.mean(bounds, axis=0)).tolist() if bounds else None
+
+
 def _mean(splits: list[dict[str, Any]], name: str) -> float | int:
-    return _tidy(np.mean([split[name] for split in splits]))
+    return tidy(np.mean([split[name] for split in splits]))
 
 
-def _tidy(value: Any) -> float | int:
-    """Counts are whole numbers unless runs differ."""
+def tidy(value: Any) -> float | int:
+    """Return a mean of counts: those are whole numbers unless runs differ."""
     return int(value) if float(value).is_integer() else float(value)

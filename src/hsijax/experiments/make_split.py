@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from hsijax.config import TrainConfig
+from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.errors import UsageError
 from hsijax.scenes import Scene, load_ground_truth
+from hsijax.scenes.grss import load_grss_masks
 from hsijax.splits import (
     Split,
     SplitFile,
@@ -42,6 +43,7 @@ def splits_of_config(
     scene: Scene,
     ground_truth: Int[np.ndarray, "rows cols"],
     split_file: Path | None = None,
+    progress: Progress = no_progress,
 ) -> SplitFile:
     """Make one split a run, or take them from `split_file` or the configuration's.
 
@@ -50,6 +52,7 @@ def splits_of_config(
         scene: gives the names of the classes.
         ground_truth: the scene's, without pixels that have no data.
         split_file: outweighs the configuration.
+        progress: told of downloads of masks.
 
     Raises:
         UsageError: a setting is missing or out of range, or the file has fewer splits
@@ -65,7 +68,7 @@ def splits_of_config(
         return file
     splits = make_splits(
         ground_truth,
-        plan_from_config(config),
+        plan_from_config(config, progress),
         seed=config.seed,
         runs=config.runs,
         patch_side=config.patch,
@@ -81,13 +84,18 @@ def splits_of_config(
     )
 
 
-def plan_from_config(config: TrainConfig) -> SplitPlan:
+def plan_from_config(
+    config: TrainConfig, progress: Progress = no_progress
+) -> SplitPlan:
     """Take from a configuration what decides a split; read its masks."""
     masks = {
         name: load_ground_truth(file).values
         for name in ("train_mask", "test_mask")
         if config.split == "masks" and (file := getattr(config, name))
     }
+    if config.split == "grss":
+        data_dir = Path(config.data_dir) if config.data_dir else None
+        masks = load_grss_masks(config.dataset, data_dir=data_dir, progress=progress)
     return SplitPlan(
         method=config.split,
         frac=config.frac,

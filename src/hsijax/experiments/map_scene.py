@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, no_progress
 from hsijax.errors import HsijaxError, UsageError
+from hsijax.experiments.confidence import read_temperature
+from hsijax.experiments.reject import check_threshold, warn_uncalibrated
 from hsijax.experiments.task import load_config_scene
 from hsijax.io.cube import Georeference
 from hsijax.io.envi_classification import write_envi_classification, write_envi_layers
@@ -24,6 +26,7 @@ from hsijax.reports.maps import (
     save_confidence_png,
     save_palette_png,
 )
+from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
 from hsijax.splits import Split, load_splits
@@ -34,7 +37,17 @@ class ClassMap:
     """The class id of each pixel, 0 where none, and the probability given to it."""
 
     classes: Int[np.ndarray, "rows cols"]
-    confidence: Float[np.ndarray, "rows cols"]  # NaN where there is no class
+    confidence: Float[np.ndarray, "rows cols"]  # NaN where nothing was predicted
+
+    def reject(self, threshold: float) -> "ClassMap":
+        """Leave out the classes of pixels that are less sure than that."""
+        sure = self.confidence >= threshold
+        return replace(self, classes=np.where(sure, self.classes, 0).astype(np.int32))
+
+    @property
+    def rejected(self) -> Bool[np.ndarray, "rows cols"]:
+        """Where something was predicted, and left out again."""
+        return (self.classes == 0) & ~np.isnan(self.confidence)
 
 
 def classify_scene(
@@ -75,6 +88,7 @@ def map_run(
     *,
     number: int = 0,
     labelled_only: bool = False,
+    reject: float | None = None,
     progress: Progress = no_progress,
     **options: Any,
 ) -> list[Path]:
@@ -88,6 +102,7 @@ def map_run(
         scene_name: as `load_scene` takes it; None for the scene it was trained on.
         number: which of the folder's trainings classifies, from 0.
         labelled_only: leave pixels without ground truth out.
+        reject: leave the class of pixels of less confidence out.
         progress: shows how far it is.
         options: further ones of `load_scene`, such as `data_dir`.
 
@@ -95,10 +110,12 @@ def map_run(
         The files, in the run's folder of maps.
 
     Raises:
-        UsageError: there is no such training in the folder.
+        UsageError: there is no such training in the folder, or no such threshold.
         HsijaxError: it has not ended.
     """
-    config = run.read_config()
+    config, manifest = run.read_config(), run.read_manifest()
+    if reject is not None:
+        check_threshold(reject)
     if number >= config.runs:
         raise UsageError(
             f"--run-number {number}: {run.folder} holds {config.runs}, counted from 0"
@@ -116,19 +133,26 @@ def map_run(
     found = classify_scene(
         classifier, scene, labelled_only=labelled_only, progress=progress
     )
-    trained_on = run.read_manifest()["scene"]
+    if reject is not None:
+        found = found.reject(reject)
+        if read_temperature(manifest, number) is None:
+            warn_uncalibrated()
+    trained_on = manifest["scene"]
     is_own = scene.source.sha256 == trained_on["sha256"]
     parts = [scene.name]
     if not is_own and scene.name == trained_on["name"]:
         parts.append(scene.source.sha256[:8])
     parts += [f"run{number}"] if number else []
     parts += ["labelled"] if labelled_only else []
+    parts += [f"reject-{reject:g}"] if reject is not None else []
     # A raster has no other place for this stamp than its name.
     parts += ["selected-on-test"] if config.select == "best-test" else []
-    split = None
+    split, notes = None, [_short_name(scene.georeference)]
     if is_own and scene.ground_truth is not None and "ground_truth" not in options:
         split = load_splits(run.split_file, scene.ground_truth).splits[number]
-    return _write(run.maps / "-".join(parts), scene, classifier, found, split)
+        notes.append(leakage_note(manifest["splits"][number]["leakage"]))
+    note = "; ".join(text for text in notes if text)
+    return _write(run.maps / "-".join(parts), scene, classifier, found, split, note)
 
 
 def _write(
@@ -137,6 +161,7 @@ def _write(
     classifier: TrainedClassifier,
     found: ClassMap,
     split: Split | None,
+    note: str,
 ) -> list[Path]:
     classes, config = classifier.classes, classifier.config
     on_test = config.select == "best-test"
@@ -154,7 +179,8 @@ def _write(
         ground_truth=_comparable(scene, classifier),
         train_pixels=np.concatenate([split.train, split.validation]) if split else None,
         test_pixels=split.test if split else None,
-        crs_note=_short_name(place),
+        rejected=rejected if (rejected := found.rejected).any() else None,
+        note=note,
         selected_on_test=on_test,
     )
     save_palette_png(bare[0], found.classes, classes)

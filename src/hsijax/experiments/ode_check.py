@@ -81,6 +81,7 @@ def check_ode(
         "limit": LIMIT,
         "is_flow": _judge(changes),
         "selected_on_test": metrics["selected_on_test"],
+        "leakage": metrics["split"]["leakage"],
         "checks": checks,
     }
     write_text(run.folder / "ode-check.json", json.dumps(result, indent=2) + "\n")

@@ -13,6 +13,8 @@ from hsijax.experiments.reproduce_unmixing import (
     reproduce_unmixing,
 )
 
+QUICK = 2  # runs
+
 TABLES: dict[str, TrainingTable | UnmixingTable] = {
     **TRAINING_TABLES,
     **UNMIXING_TABLES,
@@ -24,6 +26,7 @@ def reproduce(
     folder: Path,
     *,
     runs: int | None = None,
+    quick: bool = False,
     seed: int = 0,
     epochs: int | None = None,
     preset: str | None = None,
@@ -37,6 +40,7 @@ def reproduce(
         name: of the table.
         folder: gets the table, and a run folder for each of its cells.
         runs: of each cell; None for as many as the table has.
+        quick: two runs of each, in place of `runs`.
         seed: of all.
         epochs: of everything that has any, for a quick trial.
         preset: of a table of trainings: "paper", "best", or "both".
@@ -52,7 +56,10 @@ def reproduce(
         HsijaxError: none of its scenes can be had.
     """
     table = lookup(TABLES, name, "table")
-    overrides: dict[str, Any] = {"runs": runs or table.runs, "seed": seed}
+    if quick and runs:
+        raise UsageError(f"--quick is two runs of each: leave out --runs {runs}")
+    runs = QUICK if quick else runs or table.runs
+    overrides: dict[str, Any] = {"runs": runs, "seed": seed}
     if epochs is not None:
         overrides["epochs"] = epochs
     if data_dir:

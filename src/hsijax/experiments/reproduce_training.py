@@ -1,21 +1,29 @@
-"""The paper's table of classification: all networks on the same pixels, print beside.
+"""The tables of classification: all networks on the same pixels, print beside.
 
 Which pixels train follows from the seed and the run's number alone, so all cells of a
-scene and share have the same ones.
+part have the same ones. Where they also depend on the patch, one split file, made for
+the widest patch of the table, is given to all.
 """
 
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.config.opponents import has_setting
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.repeat import ensure_classification
-from hsijax.experiments.reproduce_cells import Cell, TrainingTable, choose_cells
+from hsijax.experiments.reproduce_cells import (
+    Cell,
+    Part,
+    TrainingTable,
+    choose_cells,
+)
+from hsijax.experiments.write_split import write_split
 from hsijax.io.atomic import write_text
-from hsijax.reports import table1
 from hsijax.runs import open_run
 from hsijax.scenes import load_scene
 from hsijax.scenes.catalogue import CATALOGUE
@@ -56,12 +64,13 @@ def reproduce_training(
     chosen, left_out = _replace_missing(
         table, choose_cells(table, preset, only), overrides.get("data_dir"), progress
     )
-    configs = {cell: _make_config(cell, overrides) for cell in table.cells}
+    configs = _make_configs(table, folder, overrides)
     found = {
         cell: metrics
         for cell, config in configs.items()
         if (metrics := _read_finished(cell.folder(folder), config)) or cell in chosen
     }
+    _write_split_files(configs, [cell for cell in chosen if not found[cell]], progress)
     left_out = _left_out_before(folder / "table.json", found) | left_out
     data, files = _write(table, folder, found, left_out)
     for number, cell in enumerate(chosen, start=1):
@@ -86,7 +95,7 @@ def _left_out_before(path: Path, found: Iterable[Cell]) -> dict[str, str]:
     if not path.exists():
         return {}
     table = json.loads(path.read_text(encoding="utf-8"))
-    scenes = {cell.scene for cell in found}
+    scenes = {cell.part.scene for cell in found}
     replaced = {
         part["in_place_of"] for part in table["parts"] if part["scene"] in scenes
     }
@@ -120,11 +129,12 @@ def _replace_missing(
             return find(other) if other else None
         return scene
 
-    scenes = {scene: find(scene) for scene in dict.fromkeys(c.scene for c in cells)}
+    wanted = dict.fromkeys(cell.part.scene for cell in cells)
+    scenes = {scene: find(scene) for scene in wanted}
     kept = [
-        cell._replace(scene=scene)
+        cell._replace(part=cell.part._replace(scene=scene))
         for cell in cells
-        if (scene := scenes[cell.scene]) is not None
+        if (scene := scenes[cell.part.scene]) is not None
     ]
     if not kept:
         raise HsijaxError(
@@ -134,13 +144,52 @@ def _replace_missing(
     return list(dict.fromkeys(kept)), left_out
 
 
+def _make_configs(
+    table: TrainingTable, folder: Path, overrides: Mapping[str, Any]
+) -> dict[Cell, TrainConfig]:
+    """Return the settings of every cell; those of a split by blocks share its file."""
+    configs = {cell: _make_config(cell, overrides) for cell in table.cells}
+    widest = _widest_patches(configs)
+
+    def share(cell: Cell, config: TrainConfig) -> TrainConfig:
+        if cell.part.split != "blocks":
+            return config
+        path = folder / cell.part.name / f"split-patch-{widest[cell.part]}.npz"
+        return replace(config, split="file", split_file=str(path.absolute()))
+
+    return {cell: share(cell, config) for cell, config in configs.items()}
+
+
+def _widest_patches(configs: Mapping[Cell, TrainConfig]) -> dict[Part, int]:
+    widest: dict[Part, int] = {}
+    for cell, config in configs.items():
+        widest[cell.part] = max(widest.get(cell.part, 0), config.patch)
+    return widest
+
+
+def _write_split_files(
+    configs: Mapping[Cell, TrainConfig], wanted: Iterable[Cell], progress: Progress
+) -> None:
+    """Write the split files that the wanted cells share; the same every time."""
+    widest = _widest_patches(configs)
+    for part in dict.fromkeys(c.part for c in wanted if configs[c].split == "file"):
+        config = next(config for cell, config in configs.items() if cell.part == part)
+        made = replace(
+            config, split=part.split, split_file=None, patch=widest[part], val_frac=0.0
+        )
+        path = Path(str(config.split_file))
+        write_split(made, path, overwrite=True, progress=progress)
+
+
 def _make_config(cell: Cell, overrides: Mapping[str, Any]) -> TrainConfig:
+    scene, frac, split = cell.part
     given = {
-        "dataset": cell.scene,
-        "frac": cell.frac,
+        "dataset": scene,
+        "split": split,
         "preset": cell.preset,
         "model": cell.model,
-        **overrides,
+        **({} if frac is None else {"frac": frac}),
+        **{k: value for k, value in overrides.items() if has_setting(cell.model, k)},
     }
     return make_config(given, {})
 
@@ -164,14 +213,18 @@ def _write(
     replaced = {other: scene for scene, other in table.instead.items()}
     parts = []
     for part in dict.fromkeys(cell.part for cell in found):
-        scene, frac = part
+        scene, frac, split = part
+        printed = {}
+        if frac is not None and split == "random":
+            printed = table.printed.get((scene, frac), {})
         parts.append(
             {
                 "scene": scene,
                 "frac": frac,
+                "split": split,
                 "in_place_of": replaced.get(scene),
                 "classes": {str(c.id): c.name for c in CATALOGUE[scene].classes},
-                "printed": table.printed.get(part, {}),
+                "printed": printed,
                 "cells": [
                     {
                         "preset": cell.preset,
@@ -192,7 +245,7 @@ def _write(
     }
     files = [folder / "table.json", folder / "table.md"]
     write_text(files[0], json.dumps(data, indent=2, allow_nan=False) + "\n")
-    write_text(files[1], table1.to_markdown(data))
+    write_text(files[1], table.to_markdown(data))
     return data, files
 
 

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from hsijax.classification.network import TrainedNetwork
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import OdeSolver, Progress, no_progress
 from hsijax.devices import compute_devices, describe_devices
-from hsijax.errors import HsijaxError
+from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.task import Task, check_sources, describe_task
 from hsijax.io.atomic import write_text
 from hsijax.models import count_evaluations
@@ -119,9 +120,18 @@ def score_solver(
         pixels: what to predict.
         truth: their class ids.
         solver: takes the place of the one that the network was trained with.
+
+    Raises:
+        UsageError: the classifier is no network.
     """
-    network = classifier.learned.with_solver(solver)
-    other, config = replace(classifier, learned=network), classifier.config
+    config, network = classifier.config, classifier.learned
+    if not isinstance(network, TrainedNetwork):
+        raise UsageError(
+            f"{config.model} is no network: it solves no differential equation, and so "
+            "has no other solver"
+        )
+    network = network.with_solver(solver)
+    other = replace(classifier, learned=network)
     batch = gather_patches(padded, jnp.asarray(pixels[: config.batch]), config.patch)
     evaluations = count_evaluations(network.model(), batch).mean
     try:

@@ -26,7 +26,7 @@ from hsijax.experiments.work_precision import (
 )
 from hsijax.experiments.write_split import write_split
 from hsijax.io.atomic import write_text
-from hsijax.models import BLOCKS
+from hsijax.models import BLOCKS, OPPONENTS
 from hsijax.reports.sweep_figure import save_sweep_figure
 from hsijax.reports.tables import ACCURACIES, format_accuracy, format_share
 from hsijax.runs import Run, summarise
@@ -68,7 +68,7 @@ def sweep_training(
         UsageError: there is no such sweep, it does not go with the settings, or the
             folder holds runs of other settings.
     """
-    lookup(BLOCKS, config.model, "model")
+    lookup({**BLOCKS, **OPPONENTS}, config.model, "model")
     points = make_points(config, over, values)
     apart = None
     if over == "patch" and config.split == "blocks":

@@ -5,6 +5,8 @@ from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from hsijax.config import OdeSolver, TrainConfig
+from hsijax.config.checks import option
+from hsijax.config.opponents import has_setting
 from hsijax.errors import UsageError, lookup
 from hsijax.experiments.solver_scores import label_solver
 from hsijax.models.ode import check_solver
@@ -124,6 +126,11 @@ def make_points(
         raise UsageError(
             f"--over {over} varies the solver of an ODE, and --model {config.model} "
             "has none: give --model odenet"
+        )
+    if not has_setting(config.model, over):
+        raise UsageError(
+            f"--over {over}: {option(over)} changes nothing of {config.model}, so that "
+            "there is nothing to sweep over"
         )
     if over == "frac" and config.split not in ("random", "blocks"):
         raise UsageError(

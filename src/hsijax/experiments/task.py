@@ -12,6 +12,7 @@ from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.make_split import splits_of_config
 from hsijax.patches import check_patch_side
+from hsijax.preprocessing import Preprocessing, fit_preprocessing
 from hsijax.runs import Run
 from hsijax.scenes import Scene, SourceFile, load_scene
 from hsijax.scenes.loading import find_sheet
@@ -32,6 +33,16 @@ class Task:
     def class_ids(self, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
         """Return the ground truth at some pixels."""
         return self.ground_truth[pixels[:, 0], pixels[:, 1]]
+
+    def fit_preprocessing(self, split: Split) -> Preprocessing:
+        """Fit scaling and components to a run's training pixels, or to the scene."""
+        config, fitted_on = self.config, self.valid
+        if config.fit == "train":
+            fitted_on = np.zeros_like(self.valid)
+            fitted_on[split.train[:, 0], split.train[:, 1]] = True
+        return fit_preprocessing(
+            self.cube[fitted_on], scaling=config.scaling, components=config.channels
+        )
 
 
 def load_config_scene(
@@ -85,7 +96,7 @@ def load_task(
             f"--channels {config.channels}: {scene.name} has only "
             f"{scene.good_bands.sum()} bands"
         )
-    splits = splits_of_config(config, scene, ground_truth, split_file)
+    splits = splits_of_config(config, scene, ground_truth, split_file, progress)
     return Task(config, scene, cube, valid, ground_truth, splits)
 
 

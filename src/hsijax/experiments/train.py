@@ -8,10 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from hsijax.classification.spectral import SpectralClassifier
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.config.opponents import CLASSICAL
 from hsijax.devices import describe_devices, plan_execution
 from hsijax.errors import HsijaxError, lookup
+from hsijax.experiments.confidence import draw_confidence
 from hsijax.experiments.evaluate import evaluate_run
 from hsijax.experiments.task import (
     Task,
@@ -21,6 +24,7 @@ from hsijax.experiments.task import (
     with_absolute_paths,
 )
 from hsijax.experiments.train_networks import make_blueprint, train_networks
+from hsijax.experiments.train_spectral import train_spectral
 from hsijax.models import count_evaluations, count_parameters
 from hsijax.patches import gather_patches
 from hsijax.runs import Run, create_run, describe_environment, now
@@ -47,7 +51,8 @@ def prepare_run(
     lookup(SCHEDULES, config.schedule, "schedule")
     config = with_absolute_paths(config)
     task = load_task(config, progress=progress)
-    make_blueprint(task).check()
+    if config.model not in CLASSICAL:
+        make_blueprint(task).check()
     run = create_run(out, f"{task.scene.name}-{config.model}", overwrite=overwrite)
     # First of all, because it is what makes the folder a run that can be replaced.
     run.update_manifest(status="prepared", **describe_environment(describe_devices()))
@@ -103,9 +108,10 @@ def train_runs(
     run.update_manifest(status="running")
     try:
         run.rewind_history([_epochs_done(run, n) for n in range(task.config.runs)])
+        train = train_spectral if task.config.model in CLASSICAL else train_networks
         failures = []
         for numbers in _together(run, task):
-            failures += train_networks(run, task, numbers, progress)
+            failures += train(run, task, numbers, progress)
             for number in numbers:
                 if run.network_file(number).exists():
                     _test(run, task, number)
@@ -142,7 +148,7 @@ def _test(run: Run, task: Task, number: int) -> None:
     predicted, confidence = classifier.predict(padded, test)
     seconds = time.perf_counter() - start
     if number == 0:
-        _describe_network(run, classifier, padded, test[: task.config.batch])
+        _describe(run, classifier, padded, test[: task.config.batch])
     results = {
         "pixels": test.astype(np.int32),
         "truth": task.class_ids(test),
@@ -158,7 +164,7 @@ def _test(run: Run, task: Task, number: int) -> None:
     run.state_file(number).unlink(missing_ok=True)
 
 
-def _describe_network(
+def _describe(
     run: Run,
     classifier: TrainedClassifier,
     padded: Float[Array, "padded_rows padded_cols channels"],
@@ -166,6 +172,9 @@ def _describe_network(
 ) -> None:
     """Note the parameters, and the function evaluations that some patches took."""
     config, network = classifier.config, classifier.learned
+    if isinstance(network, SpectralClassifier):
+        run.update_manifest(parameters=network.parameters)
+        return
     patches = gather_patches(padded, jnp.asarray(pixels), config.patch)
     run.update_manifest(
         parameters=count_parameters(network.model()),
@@ -179,22 +188,27 @@ def _describe_network(
 def _draw_figures(run: Run, task: Task, metrics: dict[str, Any]) -> None:
     # Here, because a training need not wait for matplotlib.
     from hsijax.reports.figures import save_confusion_figure, save_training_figure
+    from hsijax.reports.tables import leakage_note
 
     title = f"{task.scene.name}: {task.config.model}"
     on_test = metrics["selected_on_test"]
-    save_training_figure(
-        run.figures / "training.png",
-        run.read_history(),
-        title=title,
-        selected_on_test=on_test,
-    )
+    history = run.read_history()
+    if history:  # there are no epochs without gradient descent
+        save_training_figure(
+            run.figures / "training.png",
+            history,
+            title=title,
+            selected_on_test=on_test,
+        )
     save_confusion_figure(
         run.figures / "confusion.png",
         np.array(metrics["confusion"]),
         task.scene.classes,
         title=f"{title}, test pixels of all runs",
+        note=leakage_note(metrics["split"]["leakage"]),
         selected_on_test=on_test,
     )
+    draw_confidence(run, metrics, title)
 
 
 def _epochs_done(run: Run, number: int) -> int:

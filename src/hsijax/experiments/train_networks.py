@@ -15,9 +15,9 @@ from hsijax.classification.predict import predict_logits
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress
 from hsijax.errors import HsijaxError
+from hsijax.experiments.confidence import calibrate_run
 from hsijax.experiments.task import Task
 from hsijax.models.layers import check_precision
-from hsijax.preprocessing import fit_preprocessing
 from hsijax.runs import Run
 from hsijax.training.course import (
     Epoch,
@@ -33,6 +33,8 @@ from hsijax.training.step import (
     TrainStep,
     cross_entropy,
     make_train_step,
+    weigh_labels,
+    weighted_cross_entropy,
 )
 
 
@@ -58,6 +60,7 @@ def train_networks(
         learned = replace(untrained.learned, params=trained.params)
         classifier = replace(untrained, learned=learned)
         number = training.loop.seed[1]
+        classifier = calibrate_run(run, task, number, classifier, training.data.padded)
         classifier.save(
             run.network_file(number), epoch=trained.epoch, seconds=trained.seconds
         )
@@ -70,25 +73,20 @@ def _start(
     """Prepare a run: its network before it has learned, and what it learns from."""
     config, split = task.config, task.splits.splits[number]
     blueprint = make_blueprint(task)
-    fitted_on = task.valid
-    if config.fit == "train":
-        fitted_on = np.zeros_like(task.valid)
-        fitted_on[split.train[:, 0], split.train[:, 1]] = True
     learner = _make_learner(blueprint, steps_per_epoch(len(split.train), config.batch))
     params = blueprint.first_params(number)
     untrained = TrainedClassifier(
         TrainedNetwork(blueprint, params),
-        fit_preprocessing(
-            task.cube[fitted_on], scaling=config.scaling, components=config.channels
-        ),
+        task.fit_preprocessing(split),
         task.scene.good_bands,
         task.scene.wavelengths,
         task.scene.classes,
     )
     padded = untrained.prepare(task.cube, task.valid)
-    data = TrainingSet(
-        padded, split.train.astype(np.int32), task.scene.labels(split.train)
-    )
+    targets = task.scene.labels(split.train)
+    if config.balance == "loss":
+        targets = weigh_labels(targets, blueprint.classes)
+    data = TrainingSet(padded, split.train.astype(np.int32), targets)
     pixels = split.test if config.select == "best-test" else split.validation
 
     def score(params: Any) -> float:
@@ -112,6 +110,7 @@ def _start(
         score if len(pixels) else None,
         config.select != "last",
         on_epoch,
+        balanced=config.balance == "sampling",
     )
     first = TrainState(params, jax.jit(learner.optimizer.init)(params))
     return untrained, Training(loop, first, data, run.state_file(number))
@@ -131,7 +130,8 @@ def _make_learner(blueprint: Blueprint, steps: int) -> _Learner:
     config = blueprint.config
     schedule = make_schedule(config.schedule, config.lr, config.epochs * steps)
     optimizer = make_optimizer(config.optimizer, schedule, config.weight_decay)
-    loss_fn = cross_entropy(blueprint.network(), config.label_smoothing)
+    make_loss = weighted_cross_entropy if config.balance == "loss" else cross_entropy
+    loss_fn = make_loss(blueprint.network(), config.label_smoothing)
 
     @cache
     def make_step(mesh: Mesh | None) -> TrainStep:

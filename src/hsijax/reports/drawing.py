@@ -19,8 +19,8 @@ FAINT = "#d0d4d9"
 GRID = "#e5e8eb"
 STAMP = "#b3261e"
 LINE = "#1f5fa8"
-# Letters of a heading, and of the stamp beneath it, that fit into an inch.
-HEADING_LETTERS, STAMP_LETTERS = 10, 14
+# Letters of a heading, of the stamp beneath it and of a note that fit into an inch.
+HEADING_LETTERS, STAMP_LETTERS, NOTE_LETTERS = 10, 14, 17
 
 
 @contextmanager
@@ -33,10 +33,17 @@ def plain_style() -> Iterator[None]:
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG, all at once, with nothing of this machine in it."""
+    """Write a figure, all at once, with nothing of this machine or hour in it.
+
+    As PNG, or as PDF where the name ends so.
+    """
     with write_atomically(path) as temporary:
-        metadata = {"Software": None}
-        FigureCanvasAgg(figure).print_png(temporary, metadata=metadata)
+        if path.suffix.lower() == ".pdf":
+            metadata = {"Creator": None, "Producer": None, "CreationDate": None}
+            figure.savefig(temporary, format="pdf", metadata=metadata)
+        else:
+            metadata = {"Software": None}
+            FigureCanvasAgg(figure).print_png(temporary, metadata=metadata)
 
 
 def write_heading(figure: Figure, first: Axes, title: str, stamp: str = "") -> None:
@@ -52,6 +59,13 @@ def write_heading(figure: Figure, first: Axes, title: str, stamp: str = "") -> N
         lines = textwrap.fill(stamp, int(STAMP_LETTERS * width))
         style = {"loc": "left", "fontsize": 9, "color": STAMP}
         first.set_title(lines, parse_math=False, **style)
+
+
+def write_note(figure: Figure, note: str) -> None:
+    """Write small lines beneath a figure, as many as they need."""
+    width = figure.get_size_inches()[0] - 1
+    lines = textwrap.fill(note, int(NOTE_LETTERS * width))
+    figure.supxlabel(lines, parse_math=False, x=0.01, ha="left", fontsize=8)
 
 
 def shorten(name: str) -> str:

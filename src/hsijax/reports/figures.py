@@ -17,6 +17,7 @@ from hsijax.reports.drawing import (
     save_figure,
     shorten,
     write_heading,
+    write_note,
 )
 from hsijax.reports.tables import SELECTED_ON_TEST
 from hsijax.scenes.scene import LandClass
@@ -93,11 +94,13 @@ def save_confusion_figure(
     classes: Sequence[LandClass],
     *,
     title: str,
+    note: str = "",
     selected_on_test: bool = False,
 ) -> None:
     """Write a PNG of a confusion matrix: rows are the truth, columns the prediction.
 
-    The colour is the share of the row, the number the count of pixels.
+    The colour is the share of the row, the number the count of pixels. `note` stands
+    beneath.
 
     Raises:
         HsijaxError: the disk is full.
@@ -128,6 +131,7 @@ def save_confusion_figure(
         bar.set_label("share of the true class")
         bar.outline.set_visible(False)
         axes.spines[:].set_color("#d0d4d9")
+        write_note(figure, note)
         save_figure(path, figure)
 
 

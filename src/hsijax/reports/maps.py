@@ -15,6 +15,8 @@ from hsijax.reports.panels import save_panels
 from hsijax.reports.tables import SELECTED_ON_TEST
 from hsijax.scenes.scene import LandClass
 
+Colour = tuple[int, int, int]
+
 NOT_EVALUATED, CORRECT, WRONG, TRAINING = range(4)
 
 # Light and dark as well as blue and red, so that they differ to every eye and in print.
@@ -27,6 +29,8 @@ NOT_EVALUATED_COLOUR = (242, 242, 242)
 
 # What a pixel without a class may look like in a figure; the least like any class.
 NO_CLASS_COLOURS = ((0, 0, 0), (242, 242, 242), (128, 128, 128))
+# Likewise of one that is rejected: greys.
+REJECTED_COLOURS = ((160, 160, 160), (112, 112, 112), (208, 208, 208), (64, 64, 64))
 
 
 def error_map(
@@ -64,12 +68,14 @@ def save_class_map_figure(
     ground_truth: Integer[np.ndarray, "rows cols"] | None = None,
     train_pixels: Integer[np.ndarray, "trained 2"] | None = None,
     test_pixels: Integer[np.ndarray, "tested 2"] | None = None,
-    crs_note: str | None = None,
+    rejected: Bool[np.ndarray, "rows cols"] | None = None,
+    note: str = "",
     selected_on_test: bool = False,
 ) -> None:
     """Write a PNG of a class map (0 = no class) with the names of its colours.
 
-    With a ground truth: that, and where the map is right and wrong, beside it.
+    With a ground truth: that, and where the map is right and wrong, beside it. What is
+    `rejected` is grey and counted in the legend. `note` stands beneath.
 
     Raises:
         HsijaxError: a map has a value without a class, or the disk is full.
@@ -77,14 +83,21 @@ def save_class_map_figure(
     maps = {"Class map": class_map}
     if ground_truth is not None:
         maps["Ground truth"] = ground_truth
-    no_class = _no_class_colour(classes)
+    no_class = _farthest(NO_CLASS_COLOURS, [land.colour for land in classes])
     colours = colour_table(classes, no_class)
     panels = [
         Panel(name, colours[pack_class_map(values, classes)])
         for name, values in maps.items()
     ]
     entries = [(land.name, land.colour) for land in classes]
-    if any((values == 0).any() for values in maps.values()):
+    empty = {name: values == 0 for name, values in maps.items()}
+    if rejected is not None:
+        taken = [no_class, *(land.colour for land in classes)]
+        grey = _farthest(REJECTED_COLOURS, taken)
+        panels[0].image[rejected] = grey
+        entries.append((f"rejected ({rejected.sum():,})", grey))
+        empty["Class map"] &= ~rejected
+    if any(where.any() for where in empty.values()):
         entries.append(("no class", no_class))
     legends = [Legend(entries, panels=len(maps))]
     if ground_truth is not None:
@@ -97,7 +110,7 @@ def save_class_map_figure(
         panels,
         legends,
         heading=title,
-        caption=crs_note or "",
+        caption=note,
         stamp=SELECTED_ON_TEST if selected_on_test else "",
     )
 
@@ -154,14 +167,14 @@ def _error_legend(errors: UInt8[np.ndarray, "rows cols"]) -> Legend:
     return Legend(entries)
 
 
-def _no_class_colour(classes: Sequence[LandClass]) -> tuple[int, int, int]:
-    """Choose the colour that is farthest from those of all classes."""
+def _farthest(candidates: Sequence[Colour], taken: Sequence[Colour]) -> Colour:
+    """Choose the colour that is least like any that is taken."""
 
-    def distance(candidate: tuple[int, int, int]) -> float:
-        return min((_distance(candidate, land.colour) for land in classes), default=0.0)
+    def distance(candidate: Colour) -> float:
+        return min((_distance(candidate, colour) for colour in taken), default=0.0)
 
-    return max(NO_CLASS_COLOURS, key=distance)
+    return max(candidates, key=distance)
 
 
-def _distance(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+def _distance(one: Colour, other: Colour) -> float:
     return sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5

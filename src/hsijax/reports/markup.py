@@ -1,6 +1,6 @@
 """Text and tables that stand in Markdown and LaTeX as they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 def escape_latex(text: str) -> str:
@@ -40,11 +40,19 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    alignment: str,
+    bold: Collection[tuple[int, int]] = (),
 ) -> str:
-    """Return a table; `alignment` has an "l" or "r" for each column."""
+    """Return a table; `alignment` has an "l" or "r" for each column.
+
+    `bold` are the places of cells, by row and column.
+    """
     rules = {"l": ":--", "r": "--:"}
     names, *cells = [[escape_markdown(cell) for cell in row] for row in (header, *rows)]
+    for row, column in bold:
+        cells[row][column] = f"**{cells[row][column]}**"
     cells = [names, [rules[side] for side in alignment], *cells]
     return "".join(f"| {' | '.join(row)} |\n" for row in cells)
 

@@ -93,18 +93,27 @@ def _part_notes(part: Mapping[str, Any]) -> Iterator[str]:
             f"{part['scene']} stands in for {part['in_place_of']}, of which it is a "
             "part: its figures are not to be compared with the printed ones."
         )
-    done = [cell for cell in part["cells"] if cell["metrics"]]
-    runs = {len(cell["metrics"]["oa"]["values"]) for cell in done}
-    for split in [cell["metrics"]["split"] for cell in done][:1]:
-        yield (
-            f"{max(runs)} run{'s' * (max(runs) > 1)} a column; training / test pixels "
-            f"{format_count(split['n_train'])} / {format_count(split['n_test'])}."
-        )
+    general = training_notes(part, "column")
+    yield from general[:1]
     # It depends on the patch, which is the preset's.
+    done = [cell for cell in part["cells"] if cell["metrics"]]
     leaks = {cell["preset"]: cell["metrics"]["split"]["leakage"] for cell in done}
     for preset, leak in leaks.items():
         shares = (f"{format_share(leak[key])} {name}" for key, name in LEAKAGES.items())
         yield f"Preset {preset}: {', '.join(shares)}."
+    yield from general[1:]
+
+
+def training_notes(part: Mapping[str, Any], each: str = "row") -> list[str]:
+    """Say how many runs and pixels each figure is of, and what trained it where."""
+    done = [cell for cell in part["cells"] if cell["metrics"]]
+    if not done:
+        return []
+    runs = max(len(cell["metrics"]["oa"]["values"]) for cell in done)
+    split = done[0]["metrics"]["split"]
     where = dict.fromkeys(line for cell in done for line in cell["trained"])
-    if where:
-        yield f"Trained with {'; '.join(where)}."
+    return [
+        f"{runs} run{'s' * (runs > 1)} a {each}; training / test pixels "
+        f"{format_count(split['n_train'])} / {format_count(split['n_test'])}.",
+        f"Trained with {'; '.join(where)}.",
+    ]

@@ -26,23 +26,35 @@ LEAKAGES = {
     "test_with_train_centre": "test patches with a training pixel inside",
     "test_patch_overlap": "test patches that overlap a training patch",
 }
-CLASS_HEADER = ("id", "class", "train", "test", "accuracy (%)")
+CONFIDENCES = {
+    "mean": "mean confidence",
+    "ece": "expected calibration error",
+    "aurc": "area under risk and coverage",
+}
+CLASS_HEADER = ("id", "class", "train", "test", "accuracy (%)", "95 % interval")
+FEW = 100  # test pixels of a class, below which its interval is worth a reader's time
 CSV_HEADER: tuple[str, ...] = (
     *("measure", "class_id", "class", "n_train", "n_test", "unit"),
-    *("mean", "std", "ddof", "runs", "note"),
+    *("mean", "std", "ddof", "runs", "low", "high", "note"),
 )
 
 
 def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
     """Return name and value of everything but the classes, ready to be printed."""
+    runs = _runs(metrics)
     rows = [
-        (f"{name} (%)", format_accuracy(metrics[key], runs=_runs(metrics)))
+        (f"{name} (%)", format_accuracy(metrics[key], runs=runs))
         for key, name in ACCURACIES.items()
     ]
     split = metrics["split"]
     rows += [
         (name, format_share(split["leakage"][key])) for key, name in LEAKAGES.items()
     ]
+    if "confidence" in metrics:
+        rows += [
+            (f"{name} (%)", format_accuracy(metrics["confidence"][key], runs=runs))
+            for key, name in CONFIDENCES.items()
+        ]
     rows += [
         ("split", str(split["method"])),
         (
@@ -75,9 +87,23 @@ def class_rows(metrics: Metrics) -> list[tuple[str, ...]]:
             format_count(row["n_train"]),
             format_count(row["n_test"]),
             format_accuracy(row, runs=_runs(metrics)),
+            _format_interval(row),
         )
         for row in metrics["per_class"]
     ]
+
+
+def leakage_note(leakage: Mapping[str, float]) -> str:
+    """Return the sentence that stands where accuracies do and no table of them.
+
+    >>> leakage_note({"test_with_train_centre": 0.87, "test_patch_overlap": 0.999})
+    'Of the test patches 87.0 % hold a training pixel, 99.9 % overlap a training patch.'
+    """
+    inside, overlapping = (format_share(leakage[key]) for key in LEAKAGES)
+    return (
+        f"Of the test patches {inside} hold a training pixel, {overlapping} overlap a "
+        "training patch."
+    )
 
 
 def confusion_lines(metrics: Metrics) -> list[str]:
@@ -103,7 +129,25 @@ def notes(metrics: Metrics) -> list[str]:
         lines.append("One run: no standard deviation.")
     if metrics.get("selected_on_test"):
         lines.append(SELECTED_ON_TEST[0].upper() + SELECTED_ON_TEST[1:] + ".")
+    if any(_format_interval(row) for row in metrics["per_class"]):
+        lines.append(
+            f"Wilson interval of one run, where a class has less than {FEW} test pixels"
+            f"{' (the mean of all runs)' * (runs > 1)}."
+        )
+    if "confidence" in metrics:
+        lines.append(calibration_note(metrics["confidence"]))
     return lines
+
+
+def calibration_note(confidence: Mapping[str, Any]) -> str:
+    """Say whether a confidence is calibrated, and with which temperatures."""
+    found = [t for t in confidence["temperature"] if t is not None]
+    if not confidence["calibrated"]:
+        runs = len(confidence["temperature"])
+        some = f" in {runs - len(found)} of {runs} runs" if found else ""
+        return f"The confidence is not calibrated{some}: that needs validation pixels."
+    temperatures = ", ".join(f"{temperature:.2f}" for temperature in found)
+    return f"The confidence is calibrated; temperature {temperatures}."
 
 
 def to_csv(metrics: Metrics) -> str:
@@ -125,9 +169,16 @@ def to_csv(metrics: Metrics) -> str:
     counts = {"n_train": split["n_train"], "n_test": split["n_test"]}
     for key in LEAKAGES:
         write(key, "share", split["leakage"][key], **counts)
+    for key in CONFIDENCES if "confidence" in metrics else ():
+        figures = metrics["confidence"][key]
+        said = [note] * bool(note)
+        said += ["not calibrated"] * (not metrics["confidence"]["calibrated"])
+        cells = {"note": "; ".join(said)}
+        write(f"confidence_{key}", "percent", figures["mean"], figures["std"], **cells)
     for row in metrics["per_class"]:
         cells = {"class_id": row["id"], "class": row["name"]}
         cells |= {"n_train": row["n_train"], "n_test": row["n_test"]}
+        cells |= dict(zip(("low", "high"), row.get("wilson") or (), strict=False))
         write("class_accuracy", "percent", row["mean"], row["std"], **cells)
     write("parameters", "count", metrics["parameters"])
     for key in ("train", "evaluate"):
@@ -138,7 +189,7 @@ def to_csv(metrics: Metrics) -> str:
 def to_markdown(metrics: Metrics) -> str:
     """Return two tables, the summary and the classes, and the notes."""
     summary = markdown_table(("", ""), summary_rows(metrics), "lr")
-    by_class = markdown_table(CLASS_HEADER, class_rows(metrics), "rlrrr")
+    by_class = markdown_table(CLASS_HEADER, class_rows(metrics), "rlrrrr")
     text = "\n\n".join(escape_markdown(line) for line in notes(metrics))
     return f"{summary}\n{by_class}\n{text}\n"
 
@@ -147,9 +198,9 @@ def to_latex(metrics: Metrics) -> str:
     r"""Return a `tabular` for the booktabs package; text from files is escaped."""
     lines = [
         "% needs \\usepackage{booktabs}",
-        r"\begin{tabular}{rlrrr}",
+        r"\begin{tabular}{rlrrrr}",
         r"\toprule",
-        r"& Class & Training & Test & Accuracy (\%) \\",
+        r"& Class & Training & Test & Accuracy (\%) & 95 \% interval \\",
         r"\midrule",
     ]
     for row in class_rows(metrics):
@@ -157,10 +208,10 @@ def to_latex(metrics: Metrics) -> str:
     lines.append(r"\midrule")
     for name, value in summary_rows(metrics):
         name = r"$\kappa$ (\%)" if name == "kappa (%)" else escape_latex(name)
-        lines.append(rf"\multicolumn{{4}}{{l}}{{{name}}} & {latex_cell(value)} \\")
+        lines.append(rf"\multicolumn{{4}}{{l}}{{{name}}} & {latex_cell(value)} & \\")
     lines.append(r"\midrule")
     for note in notes(metrics):
-        lines.append(rf"\multicolumn{{5}}{{l}}{{{latex_cell(note)}}} \\")
+        lines.append(rf"\multicolumn{{6}}{{l}}{{{latex_cell(note)}}} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -188,6 +239,14 @@ def format_share(share: float | int | None) -> str:
 def format_count(count: float | int) -> str:
     """Counts that differ between runs come as means."""
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
+
+
+def _format_interval(row: Mapping[str, Any]) -> str:
+    """Return a class's interval in percent, if it has few test pixels."""
+    interval = row.get("wilson")
+    if interval is None or row["n_test"] >= FEW:
+        return ""
+    return f"{interval[0]:.1f} to {interval[1]:.1f}"
 
 
 def _runs(metrics: Metrics) -> int:

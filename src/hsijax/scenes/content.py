@@ -37,7 +37,7 @@ def _list_shapes(sheet: SceneSheet, file: SceneFile) -> list[tuple[int, ...]]:
     """List the shapes in which collections store this file, the usual one first."""
     rows, cols, bands = sheet.shape
     count = len(sheet.endmembers)
-    if file.role == "ground_truth":
+    if file.role in ("ground_truth", "train_mask", "test_mask"):
         return [(rows, cols)]
     if file.role == "abundances":
         return [(count, rows * cols), (rows, cols, count), (count, rows, cols)]

@@ -6,7 +6,7 @@ training patch, or share pixels with one. `leakage` measures both for any split;
 """
 
 from hsijax.splits.blocks import block_split
-from hsijax.splits.file import SplitFile, load_splits, save_splits
+from hsijax.splits.file import SplitFile, load_splits, read_splits, save_splits
 from hsijax.splits.leakage import Leakage, leakage
 from hsijax.splits.masks import MaskConflicts, mask_split
 from hsijax.splits.plan import (
@@ -36,6 +36,7 @@ __all__ = [
     "make_splits",
     "mask_split",
     "random_split",
+    "read_splits",
     "save_splits",
     "validation_seed",
 ]

@@ -71,6 +71,21 @@ def block_split(
     return Split(pixels_where(ledger.train), no_pixels(), pixels_where(ledger.open))
 
 
+def indivisible_classes(
+    ground_truth: Int[np.ndarray, "rows cols"], patch_side: int
+) -> Int[np.ndarray, " classes"]:
+    """Return the ids of the classes of which any two patches overlap.
+
+    No split keeps their training and test patches apart, so they cannot have both.
+
+    >>> indivisible_classes(np.array([[1, 1, 2, 0, 2]]), patch_side=2)
+    array([1])
+    """
+    ids = class_ids(ground_truth)
+    spans = [np.ptp(np.argwhere(ground_truth == i), axis=0).max() for i in ids]
+    return ids[np.array(spans, dtype=int) < patch_side]
+
+
 Block = tuple[slice, slice]
 
 

@@ -78,8 +78,32 @@ def load_splits(path: Path, ground_truth: Int[np.ndarray, "rows cols"]) -> Split
     Raises:
         HsijaxError: it is missing, damaged, no split file, or made for another scene.
     """
+    header, splits = _read_or_explain(path)
+    shape = tuple(header["shape"])
+    if shape != ground_truth.shape:
+        raise HsijaxError(
+            f"{path} was made for a scene of {shape[0]} x {shape[1]} pixels, not "
+            f"{ground_truth.shape[0]} x {ground_truth.shape[1]}"
+        )
+    for run, split in enumerate(splits):
+        _check(path, run, split, ground_truth)
+    return SplitFile(
+        splits, header["method"], header["ground_truth_sha256"], header["settings"]
+    )
+
+
+def read_splits(path: Path) -> list[Split]:
+    """Read the splits of a run folder, without the scene that they were checked with.
+
+    Raises:
+        HsijaxError: the file is missing, damaged or no split file.
+    """
+    return _read_or_explain(path)[1]
+
+
+def _read_or_explain(path: Path) -> tuple[dict[str, Any], list[Split]]:
     try:
-        header, splits = _read(path)
+        return _read(path)
     except OSError as error:
         raise HsijaxError(f"cannot read {path}: {error.strerror or error}") from error
     except (
@@ -96,17 +120,6 @@ def load_splits(path: Path, ground_truth: Int[np.ndarray, "rows cols"]) -> Split
         raise HsijaxError(
             f"{path} is damaged or no split file; make one with `hsijax split`"
         ) from error
-    shape = tuple(header["shape"])
-    if shape != ground_truth.shape:
-        raise HsijaxError(
-            f"{path} was made for a scene of {shape[0]} x {shape[1]} pixels, not "
-            f"{ground_truth.shape[0]} x {ground_truth.shape[1]}"
-        )
-    for run, split in enumerate(splits):
-        _check(path, run, split, ground_truth)
-    return SplitFile(
-        splits, header["method"], header["ground_truth_sha256"], header["settings"]
-    )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[Split]]:

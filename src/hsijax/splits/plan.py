@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from hsijax.errors import HsijaxError, UsageError, lookup
-from hsijax.splits.blocks import block_split
+from hsijax.splits.blocks import block_split, indivisible_classes
 from hsijax.splits.masks import Mask, mask_split
 from hsijax.splits.sampling import (
     Seed,
@@ -33,8 +33,8 @@ class SplitPlan:
     frac: float | None = None  # "random", "blocks"
     count: int | None = None  # "count": pixels of each class
     block_side: int | None = None  # "blocks": pixels; None for the patch side
-    train_mask: Mask | None = None  # "masks"
-    test_mask: Mask | None = None  # "masks"
+    train_mask: Mask | None = None  # "masks", "grss"
+    test_mask: Mask | None = None  # "masks", "grss"
     val_frac: float = 0.0  # share of the training pixels, of each class
 
 
@@ -163,7 +163,6 @@ def _count(
 def _blocks(
     ground_truth: Raster, plan: SplitPlan, seed: Seed, side: int, names: _Names
 ) -> Made:
-    del names
     frac = _needed(plan.frac, "--frac", plan.method)
     split = block_split(
         ground_truth,
@@ -172,7 +171,13 @@ def _blocks(
         seed=seed,
         block_side=plan.block_side,
     )
-    return split, []
+    small = indivisible_classes(ground_truth, side)
+    if not len(small):
+        return split, []
+    return split, [
+        f"no split without overlap can both train and test {names.join(small)}: any "
+        f"two of their patches of {side} x {side} pixels overlap"
+    ]
 
 
 def _masks(
@@ -184,7 +189,13 @@ def _masks(
     return split, [message for each in conflicts for message in each.messages()]
 
 
-METHODS = {"random": _random, "count": _count, "blocks": _blocks, "masks": _masks}
+METHODS = {
+    "random": _random,
+    "count": _count,
+    "blocks": _blocks,
+    "masks": _masks,
+    "grss": _masks,  # those that the scene's data sheet names
+}
 
 
 def _needed(value: Value | None, option: str, method: str) -> Value:

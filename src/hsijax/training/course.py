@@ -59,6 +59,8 @@ class Loop:
     score: Callable[[PyTree], float] | None = None  # of each epoch's parameters
     keep_best: bool = False  # the epoch of the best score counts, else the last
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    # Whether an epoch draws each class equally often; of targets that are labels.
+    balanced: bool = False
     # Against a loss that is no longer finite.
     remedy: str = (
         "a smaller --lr, or an ODE solver with more --steps or a larger --rtol"
@@ -99,6 +101,28 @@ def batches(
     order = np.random.default_rng((*seed, 1, 1)).permutation(pixels)
     steps = steps_per_epoch(pixels, batch)
     yield from np.resize(order, steps * batch).reshape(steps, batch)
+
+
+def balanced_batches(
+    labels: Int[np.ndarray, " pixels"], batch: int, seed: tuple[int, ...]
+) -> Iterator[Int[np.ndarray, " batch"]]:
+    """Yield the indices of each batch of one epoch, each class equally often.
+
+    As many batches as `batches` yields. A class's pixels come in random order, from
+    the start again where it has too few; where it has more than its share, each epoch
+    draws others.
+    """
+    rng = np.random.default_rng((*seed, 1, 1))
+    steps = steps_per_epoch(len(labels), batch)
+    # Counts that do not divide differ by one, for classes drawn anew each epoch.
+    classes = rng.permutation(np.unique(labels))
+    drawn = rng.permutation(np.resize(classes, steps * batch))
+    order = np.empty(len(drawn), np.int64)
+    for label in classes:
+        members = rng.permutation(np.flatnonzero(labels == label))
+        places = np.flatnonzero(drawn == label)
+        order[places] = np.resize(members, len(places))
+    yield from order.reshape(steps, batch)
 
 
 class Course:
@@ -145,7 +169,11 @@ class Course:
     def batches(self, epoch: int) -> tuple[Int[np.ndarray, "..."], np.ndarray]:
         """Return the pixels and the targets of each step of an epoch, from 0."""
         seed = (*self.loop.seed, epoch)
-        order = np.stack([*batches(len(self.data.pixels), self.loop.batch, seed)])
+        if self.loop.balanced:
+            drawn = balanced_batches(self.data.targets, self.loop.batch, seed)
+        else:
+            drawn = batches(len(self.data.pixels), self.loop.batch, seed)
+        order = np.stack([*drawn])
         return self.data.pixels[order], self.data.targets[order]
 
     def end_epoch(self, params: PyTree, loss: float, lr: float, seconds: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
@@ -70,6 +71,41 @@ def cross_entropy(network: Network, label_smoothing: float) -> LossFn:
         return optax.softmax_cross_entropy(logits, targets).mean()
 
     return loss_fn
+
+
+def weighted_cross_entropy(network: Network, label_smoothing: float) -> LossFn:
+    """Make the same loss with a weight for each pixel.
+
+    Its targets are rows of 0 with the pixel's weight in the place of its label, so that
+    runs of different weights can share a step.
+    """
+
+    def loss_fn(params, patches, weighted, key):
+        model = nnx.merge(network.train, params)
+        logits = model(patches, rngs=nnx.Rngs(dropout=key))
+        weights = weighted.sum(axis=1, keepdims=True)
+        targets = optax.smooth_labels(weighted / weights, label_smoothing)
+        return optax.softmax_cross_entropy(logits, weights * targets).mean()
+
+    return loss_fn
+
+
+def weigh_labels(
+    labels: Int[np.ndarray, " pixels"], classes: int
+) -> Float[np.ndarray, "pixels classes"]:
+    """Return the targets of `weighted_cross_entropy` that make all classes count alike.
+
+    A pixel's weight is inverse to the pixels of its class; the mean over pixels is 1.
+
+    >>> weigh_labels(np.array([0, 1, 1, 1]), 2).round(2)
+    array([[2.  , 0.  ],
+           [0.  , 0.67],
+           [0.  , 0.67],
+           [0.  , 0.67]], dtype=float32)
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.diag(weights).astype(np.float32)[labels]
 
 
 def abundance_cross_entropy(network: Network) -> LossFn:

@@ -100,6 +100,18 @@ INDIAN_PINES = SceneSheet(
         abaf50 Buildings-Grass-Trees-Drives
         65c13c Stone-Steel-Towers
     """),
+    grss=(
+        SceneFile(
+            role="train_mask",
+            names=("indianpines_disjoint_dset.mat",),
+            key="indianpines_disjoint_dset",
+            size=21_248,
+            sha256=(
+                "430c37ce56a160d410378aa136e5e696e2436e2fe03e275f306c3502f622e77b",
+            ),
+            urls=(github(HAUT, "Classification/indianpines_disjoint_dset.mat"),),
+        ),
+    ),
     wavelengths=band_tables.indian_pines(),
     source=f"M. Baumgardner et al., Purdue University, doi:10.4231/R7RX991C; {GIC}",
     licence="CC0 1.0 as stated at huggingface.co/datasets/danaroth/indian_pines",

@@ -23,7 +23,9 @@ class SceneFile:
     file that `urls` lead to, further hashes to files of equal content.
     """
 
-    role: str  # "cube", "ground_truth", "abundances", "endmembers" or "bundles"
+    # "cube", "ground_truth", "train_mask", "test_mask", "abundances", "endmembers" or
+    # "bundles".
+    role: str
     names: tuple[str, ...]  # seen in collections; the first is the official one
     urls: tuple[str, ...]  # mirrors, in the order in which they are tried
     key: str | None = None  # the variable's name; None where collections differ
@@ -53,6 +55,8 @@ class SceneSheet:
     source: str  # who to cite, and the page
     licence: str = "none stated by the provider; cite the source"
     classes: tuple[LandClass, ...] = ()
+    # Masks of the IEEE GRSS DASE website: which pixels train and, if given, which test.
+    grss: tuple[SceneFile, ...] = ()
     endmembers: tuple[str, ...] = ()  # in the order of the reference abundances
     scale: float | None = None  # reflectance is the values divided by it
     # What the abundances are of, where that is more than the cube.

@@ -67,6 +67,28 @@ PAVIA_UNIVERSITY = SceneSheet(
         ff0000 Self-Blocking Bricks
         ffff00 Shadows
     """),
+    grss=(
+        SceneFile(
+            role="train_mask",
+            names=("TRpavia_fixed.mat",),
+            key="TRpavia_fixed",
+            size=2_379,
+            sha256=(
+                "9eb125761f65b562f4b33c48af45131c9bdf26cb5eaa50cecf744873033a063b",
+            ),
+            urls=(github(HAUT, "Classification/TRpavia_fixed.mat"),),
+        ),
+        SceneFile(
+            role="test_mask",
+            names=("TSpavia_fixed.mat",),
+            key="TSpavia_fixed",
+            size=11_167,
+            sha256=(
+                "da9aa60e63079f2743fe9c435e00ed88a7fb2d7171c8cce7a18a6d2faab12e4e",
+            ),
+            urls=(github(HAUT, "Classification/TSpavia_fixed.mat"),),
+        ),
+    ),
     source=f"P. Gamba, University of Pavia; {GIC}",
 )
 
