@@ -17,7 +17,7 @@ from hsijax.scenes.grss import load_grss_masks
 from hsijax.scenes.lookup import find_file
 from hsijax.scenes.scene import hash_file
 from hsijax.settings import make_config
-from hsijax.splits import SplitPlan, make_splits
+from hsijax.splits import SplitPlan, load_splits, make_splits
 
 HAVING = ["indian-pines", "pavia-university"]
 
@@ -35,6 +35,9 @@ def test_indian_pines_by_name(shared_data, tmp_path):
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["method"] == "grss"
+    truth = np.load(shared_data / "indian_pines" / "Indian_pines_gt.npy")
+    kept = load_splits(out, truth.astype(np.int32)).settings
+    assert kept == {"patch": 9, "runs": 2, "seed": 0, "val_frac": 0.0}
     first, second = report["runs"]
     assert first == second
     assert (first["n_train"], first["n_test"]) == (5528, 4711)

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from hsijax.cli import app
 from hsijax.config import TrainConfig
 from hsijax.devices import CPU
-from hsijax.experiments import train
+from hsijax.errors import HsijaxError
+from hsijax.experiments import train, train_networks
 from hsijax.experiments.train import prepare_run, reopen_run, train_runs
 from hsijax.runs import Run, open_run
 from hsijax.training import loop
@@ -103,5 +104,31 @@ def test_stopped_and_gone_on_with_in_either_way(
             train_runs(*opened)
     assert [train._epochs_done(open_run(folder), n) for n in range(RUNS)] == reached
     execute(side_by_side=then)
+    train_runs(*reopen_run(open_run(folder)))
+    assert_same(folder, one_by_one)
+
+
+@pytest.mark.parametrize("module", [train_networks, train])
+def test_run_that_fails_after_its_training_stops_no_other(
+    scene, one_by_one, execute, tmp_path, monkeypatch, module
+):
+    """Neither where its confidence is calibrated nor where its test pixels are."""
+    name = "calibrate_run" if module is train_networks else "_test"
+    work = getattr(module, name)
+
+    def fail(run, task, number, *others):
+        if number == 1:
+            raise HsijaxError("no finite answer")
+        return work(run, task, number, *others)
+
+    execute(side_by_side=False)
+    folder = tmp_path / "run"
+    opened = prepare_run(TrainConfig(**scene), folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, fail)
+        with pytest.raises(HsijaxError, match="no finite answer"):
+            train_runs(*opened)
+    known = open_run(folder).read_predictions()
+    assert [f"run{n}_truth" in known for n in range(RUNS)] == [True, False, True]
     train_runs(*reopen_run(open_run(folder)))
     assert_same(folder, one_by_one)

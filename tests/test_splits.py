@@ -291,6 +291,14 @@ def test_leakage_equals_the_distances(ground_truth, patch_side, seed):
     assert found.test_patch_overlap == np.mean(nearest < patch_side)
 
 
+def test_validation_pixels_leak_like_training_pixels():
+    """Their labels choose the epoch and the temperature."""
+    train, validation, test = (np.array([[0, col]]) for col in (0, 8, 9))
+    found = leakage(Split(train, validation, test), 3)
+    assert (found.test_with_train_centre, found.test_patch_overlap) == (1, 1)
+    assert leakage(Split(train, validation[:0], test), 3).test_patch_overlap == 0
+
+
 # Masks
 
 

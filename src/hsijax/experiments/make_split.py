@@ -24,18 +24,15 @@ from hsijax.splits import (
 
 logger = logging.getLogger("hsijax")
 
-# Settings that decide which pixels train; kept in the split file.
-SETTINGS = (
-    "frac",
-    "count",
-    "block_side",
-    "train_mask",
-    "test_mask",
-    "val_frac",
-    "patch",
-    "runs",
-    "seed",
-)
+# Settings that decide which pixels train, by method; kept in the split file.
+SETTINGS = {
+    "random": ("frac",),
+    "count": ("count",),
+    "blocks": ("frac", "block_side"),
+    "masks": ("train_mask", "test_mask"),
+    "grss": (),
+}
+ALWAYS = ("val_frac", "patch", "runs", "seed")
 
 
 def splits_of_config(
@@ -75,7 +72,8 @@ def splits_of_config(
         class_names=class_names,
     )
     source = scene.ground_truth_source
-    settings = {name: asdict(config)[name] for name in SETTINGS}
+    names = (*SETTINGS[config.split], *ALWAYS)
+    settings = {name: asdict(config)[name] for name in names}
     return SplitFile(
         splits,
         config.split,

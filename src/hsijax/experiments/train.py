@@ -113,8 +113,12 @@ def train_runs(
         for numbers in _together(run, task):
             failures += train(run, task, numbers, progress)
             for number in numbers:
-                if run.network_file(number).exists():
+                if not run.network_file(number).exists():
+                    continue
+                try:
                     _test(run, task, number)
+                except HsijaxError as error:  # the other runs still go to their end
+                    failures.append(error)
         if failures:
             raise failures[0]
         metrics = evaluate_run(run)

@@ -60,7 +60,13 @@ def train_networks(
         learned = replace(untrained.learned, params=trained.params)
         classifier = replace(untrained, learned=learned)
         number = training.loop.seed[1]
-        classifier = calibrate_run(run, task, number, classifier, training.data.padded)
+        try:
+            classifier = calibrate_run(
+                run, task, number, classifier, training.data.padded
+            )
+        except HsijaxError as error:
+            failures.append(error)
+            continue
         classifier.save(
             run.network_file(number), epoch=trained.epoch, seconds=trained.seconds
         )

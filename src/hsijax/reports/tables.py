@@ -57,16 +57,24 @@ def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
         ]
     rows += [
         ("split", str(split["method"])),
-        (
-            "training / test pixels",
-            f"{format_count(split['n_train'])} / {format_count(split['n_test'])}",
-        ),
+        _pixel_row(split),
         ("parameters", f"{metrics['parameters']:,}"),
         *_evaluation_rows(metrics),
         ("seconds to train", f"{metrics['seconds']['train']:.1f}"),
         ("seconds to evaluate", f"{metrics['seconds']['evaluate']:.1f}"),
     ]
     return rows
+
+
+def _pixel_row(split: Mapping[str, Any]) -> tuple[str, str]:
+    """How many pixels trained, validated if there are such, and tested."""
+    held_out = split.get("n_validation", 0)
+    counts = {"training": split["n_train"]}
+    counts |= {"validation": held_out} if held_out else {}
+    counts |= {"test": split["n_test"]}
+    return f"{' / '.join(counts)} pixels", " / ".join(
+        map(format_count, counts.values())
+    )
 
 
 def _evaluation_rows(metrics: Metrics) -> list[tuple[str, str]]:

@@ -10,7 +10,10 @@ from hsijax.splits.split import Split, mask_of
 
 @dataclass(frozen=True)
 class Leakage:
-    """Shares (of 1) of the test pixels that training has come close to."""
+    """Shares (of 1) of the test pixels that training has come close to.
+
+    Validation pixels count as training pixels: their labels choose too.
+    """
 
     test_with_train_centre: float  # their patch holds a training pixel
     test_patch_overlap: float  # their patch shares pixels with a training patch
@@ -31,9 +34,9 @@ def leakage(split: Split, patch_side: int) -> Leakage:
     >>> leakage(Split(train, train[:0], test), patch_side=3)
     Leakage(test_with_train_centre=0.25, test_patch_overlap=0.5)
     """
-    pixels = np.concatenate([split.train, split.test])
-    rows, cols = (pixels.max(axis=0) + 1).tolist()
-    train = mask_of(split.train, (rows, cols))
+    known = np.concatenate([split.train, split.validation])
+    rows, cols = (np.concatenate([known, split.test]).max(axis=0) + 1).tolist()
+    train = mask_of(known, (rows, cols))
     row, col = split.test.T
     return Leakage(
         float(neighbourhood(train, patch_side // 2)[row, col].mean()),
