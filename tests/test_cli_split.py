@@ -127,7 +127,7 @@ def test_split_file_is_not_overwritten(scene, tmp_path):
     [
         ([], "give one of --frac, --count and --train-mask"),
         (["--frac", 0.1, "--count", 3], "give one of --frac, --count, not 2"),
-        (["--count", 3, "--blocks"], "--blocks needs --frac"),
+        (["--count", 3, "--blocks"], "--split blocks does not go with --count"),
         (["--frac", 0.1, "--block-side", 3], "--block-side is the side of blocks"),
         (["--frac", 0.1, "--test-mask", "x.npy"], "--test-mask needs --train-mask"),
         (["--frac", 1.0], "--frac must lie between 0 and 1, not 1"),

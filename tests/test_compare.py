@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from classification_scenes import write_salinas_crop
+from pictures import assert_nothing_is_cut, open_rgb
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -18,7 +19,8 @@ from hsijax.cli import app
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.compare import compare_runs
 from hsijax.experiments.repeat import ensure_classification
-from hsijax.reports import comparison
+from hsijax.reports import comparison, comparison_figure
+from hsijax.reports.comparison_figure import HEIGHT, save_box_plot
 from hsijax.runs import Run
 from hsijax.scenes.catalogue import CATALOGUE
 from hsijax.settings import make_config
@@ -123,7 +125,8 @@ def test_other_training_pixels_are_another_split(trained, copied):
     last = read_splits(Run(other).split_file)[-1]
     save_last_split(other, Split(last.train[1:], last.validation, last.test))
     [test] = compare_runs([trained["knn"], other])["tests"]
-    assert test["why"] == f"other training pixels in run {RUNS - 1}"
+    why = f"the splits differ: other training pixels in run {RUNS - 1}"
+    assert test["why"] == why
 
 
 @pytest.fixture
@@ -149,15 +152,17 @@ def fewer(copied) -> Path:
 
 @pytest.mark.parametrize(
     ("other", "why"),
-    [("moved", "other test pixels in run 1"), ("fewer", "2 runs, not 3")],
+    [
+        ("moved", "the splits differ: other test pixels in run 1"),
+        ("fewer", "the numbers of runs differ: 2, not 3"),
+    ],
 )
 def test_other_splits_are_never_paired(trained, other, why, request):
     folder = request.getfixturevalue(other)
     compared = compare_runs([trained["knn"], folder])
     assert compared["tests"] == [{"run": str(folder), "paired": False, "why": why}]
     lines = comparison.to_lines(compared)
-    said = f"{other} is not tested against knn, because the splits differ: {why}."
-    assert said in lines
+    assert f"{other} is not tested against knn, because {why}." in lines
     assert "McNemar" not in "\n".join(lines)
 
 
@@ -241,7 +246,8 @@ def test_csv_holds_every_figure_of_every_run(trained, moved):
     found = {(Path(row["run"]).name, row["measure"]): row for row in rows}
     tested = found["raw_knn", "oa_p"]
     assert float(tested["mean"]) == compared["tests"][0]["oa"]["p"]
-    assert found["moved", "test"]["note"] == "other test pixels in run 1"
+    why = "the splits differ: other test pixels in run 1"
+    assert found["moved", "test"]["note"] == why
 
 
 def test_selection_on_test_pixels_is_stamped_everywhere(trained, copied):
@@ -282,6 +288,32 @@ def test_command_prints_each_format_and_draws(trained, tmp_path):
         "--csv": "run,measure,class_id",
     }.items():
         assert words in run_cli("compare", *pair, option).stdout
+
+
+def test_box_plot_says_what_leaks(trained, copied, tmp_path, monkeypatch):
+    wide = copied("knn", "wide")
+    metrics = Run(wide).read_metrics()
+    leaked = {"test_with_train_centre": 0.875, "test_patch_overlap": 1.0}
+    split = metrics["split"] | {"method": "blocks", "leakage": leaked}
+    Run(wide).write_metrics(metrics | {"split": split})
+    compared = compare_runs([trained["knn"], wide, trained["raw_knn"]])
+    save_box_plot(tmp_path / "oa.png", compared)
+    assert_nothing_is_cut(open_rgb(tmp_path / "oa.png"))
+    drawn = []
+    monkeypatch.setattr(
+        comparison_figure, "save_figure", lambda path, figure: drawn.append(figure)
+    )
+    save_box_plot(tmp_path / "oa.png", compared)
+    save_box_plot(
+        tmp_path / "oa.png", compare_runs([trained["knn"], trained["raw_knn"]])
+    )
+    heights = [figure.get_size_inches()[1] for figure in drawn]
+    assert heights[0] > heights[1] > HEIGHT  # the note takes no room from the plot
+    assert drawn[0].get_supxlabel().replace("\n", " ") == (
+        "knn, raw_knn: split random. Of the test patches 0.0 % hold a training pixel, "
+        "0.0 % overlap a training patch. wide: split blocks. Of the test patches "
+        "87.5 % hold a training pixel, 100.0 % overlap a training patch."
+    )
 
 
 @pytest.mark.parametrize(

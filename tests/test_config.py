@@ -69,9 +69,6 @@ def test_another_preset_does_not_go_with_a_complete_file():
         ({"epochs": 0}, "--epochs"),
         ({"lr": float("nan")}, "--lr"),
         ({"select": "validation"}, "--val-frac"),
-        # Blocks of one pixel without a buffer would be a random split by another name.
-        ({"split": "blocks", "model": "svm"}, "one pixel of svm: give --block-side"),
-        ({"split": "blocks", "patch": 1}, "one pixel of odenet"),
         ({"atol": 1e-3, "solver": "dopri5"}, "--rtol"),
         ({"scaling": "minmx"}, "did you mean 'minmax'"),
         ({"preset": "papr"}, "did you mean 'paper'"),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.io
 import tomli_w
 from classification_scenes import write_salinas_crop
 from flax import nnx
@@ -19,6 +20,7 @@ from hsijax.config.opponents import OPPONENTS as RECORDS
 from hsijax.errors import UsageError
 from hsijax.experiments.bench_cases import choose_cases
 from hsijax.experiments.sweep_values import make_points
+from hsijax.experiments.task import load_task
 from hsijax.models import BLOCKS, OPPONENTS, count_parameters, make_classifier
 from hsijax.models.opponents import ssrn
 from hsijax.settings import config_values, make_config, read_config, restore_config
@@ -118,9 +120,15 @@ def test_logits_of_any_number_of_bands(model, channels):
         ("1d-cnn", 20, 3, "1d-cnn sees one pixel: leave out --patch 3"),
         ("2d-cnn", 20, 3, "2d-cnn needs --patch 5 or more, not 3"),
         ("3d-cnn", 20, 3, "3d-cnn needs --patch 5 or more, not 3"),
-        ("3d-cnn", 8, 5, "3d-cnn needs 9 bands or more, and gets 8"),
+        (
+            *("3d-cnn", 8, 5),
+            "3d-cnn needs 9 bands or more, and gets 8: give another --model(\n|$)",
+        ),
         ("ssrn", 20, 1, "ssrn needs --patch 3 or more, not 1"),
-        ("ssrn", 6, 5, "ssrn needs 7 bands or more, and gets 6"),
+        (
+            *("ssrn", 6, 5),
+            "ssrn needs 7 bands or more, and gets 6: give another --model(\n|$)",
+        ),
     ],
 )
 def test_too_small(model, channels, patch, message):
@@ -128,10 +136,38 @@ def test_too_small(model, channels, patch, message):
         nnx.eval_shape(lambda: make(model, channels, patch))
 
 
-def test_the_fewest_bands():
-    for model, channels in [("1d-cnn", 1), ("3d-cnn", 9), ("ssrn", 7)]:
-        network = nnx.eval_shape(lambda m=model, c=channels: make(m, c))
-        assert count_parameters(network) > 0
+@pytest.mark.parametrize("model", OPPONENTS)
+def test_the_fewest_bands(model):
+    fewest = RECORDS[model].bands
+    network = nnx.eval_shape(lambda: make(model, fewest))
+    assert count_parameters(network) > 0
+    assert make_config({"dataset": "x", "model": model, "channels": fewest}, {})
+    if fewest > 1:
+        with pytest.raises(UsageError, match=f"needs {fewest} bands or more"):
+            nnx.eval_shape(lambda: make(model, fewest - 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"model": "2d-cnn"},
+            "^the recipe of 2d-cnn takes 10 components, few has only 7 bands: give "
+            "--channels 7 or fewer$",
+        ),
+        (
+            {"model": "2d-cnn", "channels": 8},
+            "^--channels 8: few has only 7 bands: give --channels 7 or fewer$",
+        ),
+        ({"channels": 10}, "^--channels 10: few has only 7 bands: give --channels 7"),
+    ],
+)
+def test_more_components_than_bands(shared_data, tmp_path, given, message):
+    cube, truth = write_salinas_crop(shared_data, tmp_path)
+    np.save(tmp_path / "few.npy", scipy.io.loadmat(cube)["cube"][..., :7])
+    scene = {"dataset": str(tmp_path / "few.npy"), "ground_truth": str(truth)}
+    with pytest.raises(UsageError, match=message):
+        load_task(make_config({**scene, **given}, {}))
 
 
 def group_norm(torch, maps, norm):
@@ -284,14 +320,38 @@ def test_every_parameter_learns_and_the_outputs_are_pytorchs(model):
     assert error < 1e-5
 
 
-def test_a_scene_row_by_row_is_its_pixels():
+def test_a_scene_part_by_part_is_its_pixels(monkeypatch):
     stem = fill("ssrn", 9).stem
-    rng = np.random.default_rng(0)
-    scene = rng.normal(size=(1, ssrn.ROWS + 1, 3, 9)).astype(np.float32)
-    apply = jax.jit(lambda stem, patches: stem(patches))
-    whole = apply(stem, scene)
-    assert whole.shape == (1, ssrn.ROWS + 1, 3, 128)
-    np.testing.assert_allclose(whole[:, -2:], apply(stem, scene[:, -2:]), atol=1e-5)
+    # 161 pixels: three parts of 54, the last of which is filled up.
+    scene = np.random.default_rng(0).normal(size=(1, 7, 23, 9)).astype(np.float32)
+    whole = jax.jit(lambda stem, patches: stem(patches))(stem, scene)
+    monkeypatch.setattr(ssrn, "PIXELS", 60)
+    parts = jax.jit(lambda stem, patches: stem(patches))(stem, scene)
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"),
+    [
+        ((1, 60, 20_000), ssrn.PIXELS),  # a strip has few rows
+        ((1, 151, 151), ssrn.PIXELS),
+        ((1, 7, 7), 49),
+        ((128, 7, 7), 128 * 49),  # a batch that is trained on
+    ],
+)
+def test_how_many_pixels_have_their_maps_at_once(monkeypatch, shape, most):
+    sizes = []
+    features = ssrn.SpectralHalf._features
+
+    def record(self, pixels):
+        sizes.append(len(pixels))
+        return features(self, pixels)
+
+    monkeypatch.setattr(ssrn.SpectralHalf, "_features", record)
+    patches = jax.ShapeDtypeStruct((*shape, 9), np.float32)
+    found = nnx.eval_shape(lambda x: make("ssrn", 9).stem(x), patches)
+    assert found.shape == (*shape, 128)
+    assert most / 2 < max(sizes) <= most
 
 
 def test_names_are_those_of_the_registries():
@@ -311,7 +371,7 @@ def test_recipes(model, tmp_path):
     config = make_config({"dataset": "x", "model": model}, {})
     assert config_values(config).items() >= dict(record.recipe).items()
     # The command line outweighs a file, which outweighs the recipe.
-    assert make_config({"dataset": "x", "model": model}, {"channels": 3}).channels == 3
+    assert make_config({"dataset": "x", "model": model}, {"channels": 9}).channels == 9
     path = tmp_path / "config.toml"
     path.write_text(tomli_w.dumps(config_values(config)))
     complete = read_config(path)
@@ -324,7 +384,16 @@ def test_recipes(model, tmp_path):
     [
         ({"model": "ssnr"}, {}, "no model named 'ssnr'; did you mean 'ssrn'"),
         ({"model": "xyz"}, {}, "known: odenet, .*, ssrn, .*, svm"),
-        ({"model": "ssrn", "preset": "paper"}, {}, "--preset paper has no recipe for"),
+        (
+            *({"model": "ssrn", "preset": "paper"}, {}),
+            "--preset paper has no recipe for ssrn: leave it out, and ssrn is trained "
+            "by its own recipe",
+        ),
+        (
+            *({"model": "ssrn", "channels": 6}, {}),
+            "--channels 6: ssrn needs 7 or more, or 0 for all bands",
+        ),
+        ({"model": "3d-cnn"}, {"channels": 8}, "--channels 8: 3d-cnn needs 9 or more"),
         ({"model": "ssrn", "architecture": "compact"}, {}, "--architecture changes no"),
         ({"model": "ssrn", "rtol": 1e-3}, {}, "--rtol changes nothing of ssrn: leave"),
         ({"steps": 2}, {"model": "3d-cnn"}, "--steps changes nothing of 3d-cnn"),
@@ -375,3 +444,6 @@ def test_an_opponent_through_the_commands(shared_data, tmp_path):
     assert metrics["function_evaluations"]["predict"] == {"mean": 0.0, "largest": 0}
     again = CliRunner().invoke(app, ["evaluate", str(run), "--json"])
     assert json.loads(again.stdout)["oa"] == metrics["oa"]
+    shown = CliRunner().invoke(app, ["evaluate", str(run)]).stdout
+    assert "parameters" in shown
+    assert "evaluations" not in shown

@@ -50,6 +50,13 @@ METRICS = {
 }
 
 
+@pytest.mark.parametrize(("count", "rows"), [(4.0, ["4", "6"]), (0.0, [])])
+def test_function_evaluations_stand_where_there_is_a_block(count, rows):
+    counted = {"train": {"mean": count}, "predict": {"mean": 1.5 * count}}
+    found = summary_rows({**METRICS, "function_evaluations": counted})
+    assert [value for name, value in found if "evaluations" in name] == rows
+
+
 def one_run() -> dict:
     metrics = copy.deepcopy(METRICS)
     for key in ("oa", "aa", "kappa"):

@@ -21,6 +21,7 @@ from hsijax.experiments import (
     reproduce_training,
     reproduce_unmixing,
 )
+from hsijax.experiments import reproduce as reproduce_module
 from hsijax.experiments.compare import compare_runs
 from hsijax.experiments.reproduce import TABLES, reproduce
 from hsijax.experiments.reproduce_cells import TRAINING_TABLES, choose_cells
@@ -371,10 +372,35 @@ def test_random_and_leak_free_stand_side_by_side(tmp_path, trained, monkeypatch)
     assert ssrn[-1] == "-"
     assert markdown_rows(blocks)[0][-1] == "seconds"
     assert "ssrn: Zhong et al." in text
+    assert "99.44 (Indian Pines, 20 % for training; the authors' repository)." in text
+    assert "published parameters" not in text
+    reproduce("beyond-paper", tmp_path, only="3%,1%,random,1d-cnn", runs=2)
+    text = (tmp_path / "table.md").read_text()
+    ours = "1,234 on indian-pines, 1,234 on salinas-a"
+    assert f"; published parameters 81,408, ours {ours}." in text
     reproduce("beyond-paper", tmp_path, only="indian-pines,grss,knn", runs=2)
     text = (tmp_path / "table.md").read_text()
     assert "## indian-pines, the IEEE GRSS mask" in text
     assert text.count("\n| odenet |") == 3
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_interrupted_command_says_how_to_go_on(table, tmp_path, monkeypatch):
+    folders = []
+
+    def stop(name: str, folder: Path, **_: Any) -> None:
+        folders.append(folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce_module, "reproduce", stop)
+    monkeypatch.chdir(tmp_path)
+    for options in ([], ["--quick"], ["--quick", "--out", "there"]):
+        done = run_cli("reproduce", table, *options)
+        assert done.exit_code == 130
+        assert "go on with: the same command\n" in done.stderr
+    # Two runs of each and the whole table do not mix.
+    names = [f"reproduced/{table}", f"reproduced/{table}-quick", "there"]
+    assert [folder.as_posix() for folder in folders] == names
 
 
 def test_two_runs_are_quick_and_not_another_number(tmp_path):

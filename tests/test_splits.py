@@ -256,6 +256,17 @@ def test_the_rest_of_a_training_block_is_not_tested():
     assert len(split.train) + len(split.test) < ground_truth.size
 
 
+def test_blocks_of_single_pixels_are_no_blocks():
+    """What svm and other classifiers of one pixel would get by their patch."""
+
+    def make(plan: SplitPlan):
+        return make_split(square_fields(), plan, seed=0, run=0, patch_side=1)
+
+    with pytest.raises(UsageError, match="one pixel here: give --block-side"):
+        make(SplitPlan("blocks", frac=0.1))
+    assert len(make(SplitPlan("blocks", frac=0.1, block_side=5)).train)
+
+
 def test_block_side_out_of_range():
     with pytest.raises(UsageError, match="--block-side 41"):
         block_split(square_fields(), frac=0.1, patch_side=3, seed=0, block_side=41)

@@ -57,7 +57,7 @@ def write_run(folder: Path, config: TrainConfig, _) -> dict[str, Any]:
         | run.read_manifest()["splits"][0],
         "parameters": 1,
         "function_evaluations": {"predict": {"mean": 4.0}},
-        "seconds": {"train": 1.0},
+        "seconds": {"train": 1.0, "evaluate": 2.0},
     }
 
 
@@ -215,6 +215,59 @@ def test_sizes_of_a_patch_are_tested_on_the_same_pixels(
         assert {r["leakage"]["test_patch_overlap"] for r in summary["rows"]} == {0}
 
 
+def test_classical_classifier_is_swept(config, tmp_path):
+    arguments = [
+        *("sweep", config.dataset, "--ground-truth", config.ground_truth),
+        *("--model", "knn", "--over", "frac", "--values", "0.05,0.1", "--runs", 2),
+        *("--out", tmp_path / "sweep", "--quiet"),
+    ]
+    done = invoke(*arguments)
+    assert done.exit_code == 0, done.stderr
+    assert "evaluations" not in done.stdout
+    assert "compiled" not in done.stdout
+    with (tmp_path / "sweep" / "sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["value"] for row in rows] == ["0.05", "0.1"]
+    for row in rows:
+        metrics = Run(tmp_path / "sweep" / f"frac-{row['value']}").read_metrics()
+        assert float(row["oa"]) == metrics["oa"]["mean"] > 50
+        assert float(row["predict_seconds"]) == metrics["seconds"]["evaluate"]
+        assert row["evaluations"] == ""
+    accuracies, costs = sweep_training.tables(
+        json.loads(invoke(*arguments, "--json").stdout)
+    )
+    assert f"{float(rows[0]['oa']):.2f} ±" in accuracies[1][0][1]
+    assert list(costs[0]) == ["value", "training (s)", "prediction (s)"]
+    assert len(costs[1][0]) == 3
+
+
+@pytest.mark.parametrize("model", ["resnet", "ssrn"])
+def test_opponents_have_no_other_solvers(config, model, tmp_path, monkeypatch):
+    measured = []
+
+    def score(run, *_):
+        measured.append(run)
+        return {"rk4:1": [{"oa": 90.0, "evaluations": 4.0, "seconds": 1.0}]}
+
+    def write_opponent(*arguments):
+        none = {"predict": {"mean": 0.0}}
+        return write_run(*arguments) | {"function_evaluations": none}
+
+    opponent = model == "ssrn"
+    make = write_opponent if opponent else write_run
+    monkeypatch.setattr(sweep_training, "ensure_classification", make)
+    monkeypatch.setattr(sweep_training, "score_networks", score)
+    one = replace(config, model=model, runs=1)
+    summary, _ = sweep_training.sweep_training(one, "lr", [0.1, 0.01], tmp_path)
+    assert len(measured) == (0 if opponent else 2)
+    seconds = {row["seconds"]["predict"] for row in summary["rows"]}
+    assert seconds == {2.0 if opponent else 1.0}
+    _, (header, _) = sweep_training.tables(summary)
+    assert ("evaluations" in header) != opponent
+    said = " ".join(sweep_training.notes(summary))
+    assert ("Prediction: with what had to be compiled." in said) == opponent
+
+
 def test_usual_values_are_valid_and_solvers_cost_alike():
     config = TrainConfig("scene")
     for over, sweep in SWEEPS.items():
@@ -241,6 +294,9 @@ def test_usual_values_are_valid_and_solvers_cost_alike():
     ("options", "words"),
     [
         (("--over", "steps", "--model", "resnet"), "--model resnet has none"),
+        (("--over", "solver", "--model", "svm"), "--model svm has none"),
+        (("--over", "patch", "--model", "knn"), "--patch changes nothing of knn"),
+        (("--over", "lr", "--model", "svm"), "--lr changes nothing of svm"),
         (("--over", "steps", "--steps", "2"), "--steps does not go with --over"),
         (("--over", "steps", "--values", "1.5"), "are whole numbers"),
         (("--over", "patch", "--values", "4"), "must be odd"),

@@ -62,6 +62,12 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
     for name in ("adjoint", "step_control"):
         if name in given and config.rtol is None:
             raise UsageError(f"{option(name)} is of adaptive steps: give --rtol too")
+    fewest = OPPONENTS[model].bands if model in OPPONENTS else 1
+    if 0 < config.channels < fewest:
+        raise UsageError(
+            f"--channels {config.channels}: {model} needs {fewest} or more, or 0 for "
+            "all bands"
+        )
     return config
 
 
@@ -70,7 +76,7 @@ def _check_opponent(model: str, preset: str, said: Mapping[str, Any]) -> None:
     if preset != TrainConfig.preset:
         raise UsageError(
             f"--preset {preset} has no recipe for {model}: leave it out, and {model} "
-            "is trained as its authors did"
+            "is trained by its own recipe"
         )
     idle = [name for name in said if name in OPPONENTS[model].idle]
     if idle:

@@ -78,18 +78,22 @@ def reproduce(
     from hsijax.experiments import reproduce as tables
 
     with console.show_progress(quiet) as progress:
-        found, files = tables.reproduce(
-            table,
-            out or Path("reproduced") / table,
-            runs=runs,
-            quick=quick,
-            seed=seed,
-            epochs=epochs,
-            preset=preset,
-            only=only,
-            data_dir=data_dir,
-            progress=progress,
-        )
+        try:
+            found, files = tables.reproduce(
+                table,
+                out or Path("reproduced") / f"{table}{'-quick' * quick}",
+                runs=runs,
+                quick=quick,
+                seed=seed,
+                epochs=epochs,
+                preset=preset,
+                only=only,
+                data_dir=data_dir,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            console.say("go on with: the same command")
+            raise
     if json:
         console.print_json(found)
     else:

@@ -88,12 +88,6 @@ class TrainConfig:
         if not 0 < self.frac < 1:
             raise UsageError(f"--frac must lie between 0 and 1, not {self.frac:g}")
         check_patch(self.patch)
-        if self.split == "blocks" and self.patch == 1 and self.block_side is None:
-            raise UsageError(
-                "--split blocks makes blocks as wide as the patch, which is one pixel "
-                f"of {self.model}: give --block-side, or the file that `hsijax split "
-                "--blocks --patch 9` writes, to test where a network of that patch is"
-            )
         if self.select == "validation" and not (
             self.val_frac or self.split in ("file",)
         ):

@@ -136,19 +136,19 @@ def _test(reference: _Finished, other: _Finished) -> dict[str, Any]:
 
 
 def _difference(reference: _Finished, other: _Finished) -> str | None:
-    """Say in what the splits of two run folders differ; None if they are identical."""
+    """Say why two run folders are no pair; None if their splits are identical."""
     if reference.runs != other.runs:
-        return f"{other.runs} runs, not {reference.runs}"
+        return f"the numbers of runs differ: {other.runs}, not {reference.runs}"
     for number in range(other.runs):
         for entry in ("pixels", "truth"):
             one, two = (
                 f.predictions[f"run{number}_{entry}"] for f in (reference, other)
             )
             if not np.array_equal(one, two):
-                return f"other test pixels in run {number}"
+                return f"the splits differ: other test pixels in run {number}"
         learned = [_learned_from(f.splits[number]) for f in (reference, other)]
         if learned[0] != learned[1]:
-            return f"other training pixels in run {number}"
+            return f"the splits differ: other training pixels in run {number}"
     return None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.config.opponents import CLASSICAL, MODELS, OPPONENTS
 from hsijax.errors import HsijaxError, UsageError, lookup
 from hsijax.experiments.repeat import ensure_classification
 from hsijax.experiments.solver_scores import score_networks
@@ -26,7 +27,6 @@ from hsijax.experiments.work_precision import (
 )
 from hsijax.experiments.write_split import write_split
 from hsijax.io.atomic import write_text
-from hsijax.models import BLOCKS, OPPONENTS
 from hsijax.reports.sweep_figure import save_sweep_figure
 from hsijax.reports.tables import ACCURACIES, format_accuracy, format_share
 from hsijax.runs import Run, summarise
@@ -52,7 +52,8 @@ def sweep_training(
     """Train with each value of a setting; values that are done are not done again.
 
     Networks of a sweep over the solver's settings are also tested with the settings of
-    all others (`work_precision`).
+    all others (`work_precision`). Of our own networks the prediction is timed without
+    what is compiled; opponents have the seconds of their run.
 
     Args:
         config: of every value.
@@ -68,7 +69,7 @@ def sweep_training(
         UsageError: there is no such sweep, it does not go with the settings, or the
             folder holds runs of other settings.
     """
-    lookup({**BLOCKS, **OPPONENTS}, config.model, "model")
+    lookup(dict.fromkeys(MODELS), config.model, "model")
     points = make_points(config, over, values)
     apart = None
     if over == "patch" and config.split == "blocks":
@@ -101,9 +102,11 @@ def sweep_training(
 
     rows = []
     for point in points:
-        own = [point.config.ode_solver]
-        (scores,) = score_networks(runs[point.label], load, own, progress).values()
-        predicting = summarise([score["seconds"] for score in scores])["mean"]
+        predicting = metrics[point.label]["seconds"]["evaluate"]
+        if config.model not in OPPONENTS:
+            own = [point.config.ode_solver]
+            (scores,) = score_networks(runs[point.label], load, own, progress).values()
+            predicting = summarise([score["seconds"] for score in scores])["mean"]
         rows.append(_summarise(point, metrics[point.label], predicting))
     summary = {
         "over": over,
@@ -132,7 +135,10 @@ def sweep_training(
 def tables(
     summary: Mapping[str, Any],
 ) -> list[tuple[Sequence[str], list[list[str]]]]:
-    """Return the sweep as text, each table with its header: accuracies, then costs."""
+    """Return the sweep as text, each table with its header: accuracies, then costs.
+
+    What has no block has no evaluations.
+    """
     runs = summary["runs"]
     accuracies = [
         [
@@ -144,10 +150,11 @@ def tables(
         ]
         for row in summary["rows"]
     ]
+    counted = any(row["evaluations"] for row in summary["rows"])
     costs = [
         [
             row["label"],
-            f"{row['evaluations']:.3g}",
+            *([f"{row['evaluations']:.3g}"] if counted else []),
             f"{row['seconds']['train']:.1f}",
             _seconds(row["seconds"]["predict"]),
         ]
@@ -155,7 +162,8 @@ def tables(
     ]
     crossed = summary.get("work_precision")
     matrices = [matrix_rows(crossed, what) for what in MATRICES] if crossed else []
-    return [(HEADER, accuracies), (COSTS, costs), *matrices]
+    header = COSTS if counted else (COSTS[0], *COSTS[2:])
+    return [(HEADER, accuracies), (header, costs), *matrices]
 
 
 def notes(summary: Mapping[str, Any]) -> list[str]:
@@ -168,6 +176,8 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
     ]
     if summary["apart"]:
         lines.append(f"Patches of {summary['apart']} pixels are kept apart, for all.")
+    if model in OPPONENTS and model not in CLASSICAL:
+        lines.append("Prediction: with what had to be compiled.")
     if not summary["same_test_pixels"]:
         lines.append("The values are not tested on the same pixels.")
     return lines
@@ -210,7 +220,8 @@ def _summarise(
         "n_train": split["n_train"],
         "n_test": split["n_test"],
         "parameters": metrics["parameters"],
-        "evaluations": metrics["function_evaluations"]["predict"]["mean"],
+        # Of networks alone.
+        "evaluations": metrics["function_evaluations"].get("predict", {}).get("mean"),
         "seconds": {"train": metrics["seconds"]["train"], "predict": predicting},
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.config.opponents import OPPONENTS
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.make_split import splits_of_config
 from hsijax.patches import check_patch_side
@@ -91,10 +92,14 @@ def load_task(
     check_patch_side(config.patch, scene.shape)
     cube, valid = scene.load()
     ground_truth = scene.ground_truth * valid
-    if config.channels > scene.good_bands.sum():
+    bands = scene.good_bands.sum()
+    if config.channels > bands:
+        opponent, wanted = OPPONENTS.get(config.model), f"--channels {config.channels}:"
+        if opponent and opponent.recipe.get("channels") == config.channels:
+            wanted = f"the recipe of {config.model} takes {config.channels} components,"
         raise UsageError(
-            f"--channels {config.channels}: {scene.name} has only "
-            f"{scene.good_bands.sum()} bands"
+            f"{wanted} {scene.name} has only {bands} bands: give --channels {bands} or "
+            "fewer"
         )
     splits = splits_of_config(config, scene, ground_truth, split_file, progress)
     return Task(config, scene, cube, valid, ground_truth, splits)

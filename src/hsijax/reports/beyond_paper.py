@@ -174,9 +174,26 @@ def _part_notes(part: Part) -> Iterator[str]:
 
 
 def _published(parts: Sequence[Part]) -> Iterator[str]:
-    """Cite each opponent, with its published figure under the protocol of then."""
+    """Cite each opponent, with its published figures under the protocol of then."""
     for model in dict.fromkeys(c["model"] for part in parts for c in part["cells"]):
         if model in OPPONENTS:
             opponent = OPPONENTS[model]
-            figure = f"; published OA {opponent.figure}" if opponent.figure else ""
-            yield f"{model}: {opponent.source}{figure}."
+            said = f"{model}: {opponent.source}"
+            if opponent.figure:
+                said += f"; published OA {opponent.figure}"
+            if opponent.parameters:
+                said += f"; published parameters {format_count(opponent.parameters)}"
+                ours = _sizes(model, parts)
+                said += f", ours {ours}" if ours else ""
+            yield f"{said}."
+
+
+def _sizes(model: str, parts: Sequence[Part]) -> str:
+    """List a classifier's parameters, which depend on the bands and classes alone."""
+    sizes = {
+        part["scene"]: cell["metrics"]["parameters"]
+        for part in parts
+        for cell in part["cells"]
+        if cell["model"] == model and cell["metrics"]
+    }
+    return ", ".join(f"{format_count(n)} on {scene}" for scene, n in sizes.items())

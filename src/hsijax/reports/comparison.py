@@ -106,8 +106,8 @@ def notes(comparison: Comparison) -> list[str]:
     if any(run["metrics"].get("selected_on_test") for run in runs):
         lines.append(f"{SELECTED_ON_TEST[0].upper()}{SELECTED_ON_TEST[1:]}.")
     lines += [
-        f"{names[test['run']]} is not tested against {reference}, because the splits "
-        f"differ: {test['why']}."
+        f"{names[test['run']]} is not tested against {reference}, because "
+        f"{test['why']}."
         for test in tests
         if not test["paired"]
     ]

@@ -1,6 +1,6 @@
 """A box plot of several runs' overall accuracies, each run a dot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,20 @@ from hsijax.reports.drawing import (
     save_figure,
     shorten,
     write_heading,
+    write_note,
 )
 from hsijax.reports.figures import DPI, PADDED
-from hsijax.reports.tables import SELECTED_ON_TEST
+from hsijax.reports.tables import SELECTED_ON_TEST, leakage_note
+
+HEIGHT, NOTE_LINE = 4.5, 0.14  # inches, of the plot and of each line of the note
 
 
 def save_box_plot(path: Path, comparison: Mapping[str, Any]) -> None:
     """Write a PNG, or a PDF by its name, of what `compare_runs` returns.
 
     The box holds the middle half of the runs, the line in it is their median, and the
-    whiskers reach to the lowest and the highest; every run is a dot.
+    whiskers reach to the lowest and the highest; every run is a dot. A note says what
+    leaks.
 
     Raises:
         HsijaxError: the file cannot be written.
@@ -35,7 +39,7 @@ def save_box_plot(path: Path, comparison: Mapping[str, Any]) -> None:
     places = range(1, len(runs) + 1)
     with plain_style():
         width = max(4.5, 1.5 + 0.7 * len(runs))
-        figure = Figure(figsize=(width, 4.5), dpi=DPI, layout=PADDED)
+        figure = Figure(figsize=(width, HEIGHT), dpi=DPI, layout=PADDED)
         axes = figure.subplots()
         for place, each, stamped in zip(places, values, on_test, strict=True):
             colour = STAMP if stamped else LINE
@@ -62,4 +66,17 @@ def save_box_plot(path: Path, comparison: Mapping[str, Any]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         title = f"{comparison['scene']}: OA of each run"
         write_heading(figure, axes, title, SELECTED_ON_TEST * any(on_test))
+        write_note(figure, describe_splits(runs))
+        lines = figure.get_supxlabel().splitlines()
+        figure.set_figheight(HEIGHT + NOTE_LINE * len(lines))
         save_figure(path, figure)
+
+
+def describe_splits(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Say how the pixels of each run were split, and what leaks; of like runs once."""
+    alike: dict[str, list[str]] = {}
+    for run in runs:
+        split = run["metrics"]["split"]
+        said = f"split {split['method']}. {leakage_note(split['leakage'])}"
+        alike.setdefault(said, []).append(shorten(run["name"]))
+    return " ".join(f"{', '.join(names)}: {said}" for said, names in alike.items())

@@ -83,6 +83,7 @@ def _evaluation_rows(metrics: Metrics) -> list[tuple[str, str]]:
     return [
         (f"function evaluations, {uses[use]}", f"{counted['mean']:.3g}")
         for use, counted in metrics.get("function_evaluations", {}).items()
+        if counted["mean"]  # else there is no block
     ]
 
 

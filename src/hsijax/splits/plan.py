@@ -164,6 +164,13 @@ def _blocks(
     ground_truth: Raster, plan: SplitPlan, seed: Seed, side: int, names: _Names
 ) -> Made:
     frac = _needed(plan.frac, "--frac", plan.method)
+    if side == 1 and plan.block_side is None:
+        # Single pixels without a buffer: a random split by another name.
+        raise UsageError(
+            "blocks are as wide as the patch, which is one pixel here: give "
+            "--block-side, or the file that `hsijax split --blocks --patch 9` writes, "
+            "to test on the pixels of a network with that patch"
+        )
     split = block_split(
         ground_truth,
         frac=frac,

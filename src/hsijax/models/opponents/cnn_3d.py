@@ -29,7 +29,7 @@ class Cnn3d(nnx.Module):
         if channels <= LOST:
             raise UsageError(
                 f"3d-cnn needs {LOST + 1} bands or more, and gets {channels}: give "
-                "another --model or --channels 0"
+                "another --model"
             )
         self.conv1 = AlongBands(TAPS[0], 9, MAPS[0], rngs=rngs)
         self.conv2 = AlongBands(TAPS[1], 9 * MAPS[0], MAPS[1], rngs=rngs)

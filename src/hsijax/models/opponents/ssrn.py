@@ -17,6 +17,7 @@ state beside the parameters.
 from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
@@ -27,9 +28,8 @@ from hsijax.models.opponents.along_bands import AlongBands, PixelNorm
 
 MAPS, WIDE = 24, 128
 TAPS = 7
-# More rows than a patch has: a whole scene, which is done row by row. All its maps at
-# once would take 24 * bands / 2 numbers for each pixel.
-ROWS = 64
+# Of a scene, at once: the maps of all of them would take 24 * bands / 2 numbers each.
+PIXELS = 4096
 
 
 class SpectralBlock(nnx.Module):
@@ -77,7 +77,7 @@ class SpectralHalf(nnx.Module):
         if channels < TAPS:
             raise UsageError(
                 f"ssrn needs {TAPS} bands or more, and gets {channels}: give another "
-                "--model or --channels 0"
+                "--model"
             )
         self.maps = WIDE
         halved = (channels - TAPS) // 2 + 1
@@ -93,12 +93,22 @@ class SpectralHalf(nnx.Module):
         self, patches: Float[Array, "batch rows cols channels"]
     ) -> Float[Array, "batch rows cols maps"]:
         """Return spectral features, of patches or of a whole scene."""
-        shape = patches.shape[:3]
-        if shape[1] > ROWS:
-            found = lax.map(self._features, patches.reshape(-1, *patches.shape[2:]))
+        pixels = patches.reshape(-1, patches.shape[3])
+        # A batch of patches is learned from: there, all maps are kept in any case.
+        if len(patches) == 1 and len(pixels) > PIXELS:
+            found = self._part_by_part(pixels)
         else:
-            found = self._features(patches.reshape(-1, patches.shape[3]))
-        return found.reshape(*shape, WIDE)
+            found = self._features(pixels)
+        return found.reshape(*patches.shape[:3], WIDE)
+
+    def _part_by_part(
+        self, pixels: Float[Array, "pixels bands"]
+    ) -> Float[Array, "pixels maps"]:
+        parts = -(-len(pixels) // PIXELS)
+        size = -(-len(pixels) // parts)
+        filled = jnp.pad(pixels, ((0, parts * size - len(pixels)), (0, 0)))
+        found = lax.map(self._features, filled.reshape(parts, size, -1))
+        return found.reshape(-1, WIDE)[: len(pixels)]
 
     def _features(
         self, pixels: Float[Array, "pixels bands"]
