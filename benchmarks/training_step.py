@@ -14,9 +14,13 @@ of one step.
     python benchmarks/training_step.py [--paper] [--threads 1] [--no-compile]
 
 What it showed on two CPU cores (`results/training_step-cpu.json`): the compact ODE-net
-trains in 0.72 of the ResNet's time; PyTorch needs 1.20 times ours for its training and
-1.33 for 256 predictions, 1.17 and 1.63 for the ResNet; torchdiffeq's Dopri5 10 times
-ours through the solver and 14.6 by the adjoint.
+trains in 0.72 of the ResNet's time and predicts in 0.82; PyTorch needs 1.29 times ours
+for its training and 1.47 for 256 predictions, 1.20 and 1.65 for the ResNet (an earlier
+run of 12 rounds: 1.20, 1.33, 1.17 and 1.63); torchdiffeq's Dopri5 10.5 times ours
+through the solver and 15.1 by the adjoint. The paper's networks, of which the strided
+stages are XLA's own convolutions, are level at 23x23 (1.00 and 1.01 in training) and
+behind at 11x11 (PyTorch 0.90 of ours for the ODE-net, `torch.compile` 0.66 in
+prediction).
 """
 
 import argparse

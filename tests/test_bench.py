@@ -10,13 +10,14 @@ import pytest
 from flax import nnx
 from typer.testing import CliRunner
 
+from hsijax.classification.network import Blueprint
 from hsijax.cli import app
 from hsijax.config import OdeSolver
 from hsijax.errors import UsageError
 from hsijax.experiments import bench
-from hsijax.experiments.bench_cases import choose_cases
+from hsijax.experiments.bench_cases import CLASSES, choose_cases
+from hsijax.experiments.bench_counts import count_case
 from hsijax.experiments.bench_networks import (
-    count_case,
     estimate_flops,
     make_programs,
 )
@@ -27,9 +28,11 @@ from hsijax.experiments.bench_programs import (
     warm_up,
     without_cache,
 )
+from hsijax.models import count_evaluations
 from hsijax.models.blocks import BLOCKS, MAPS
 from hsijax.models.compact import BLOCK
 from hsijax.models.evaluations import tally_evaluations
+from hsijax.patches import gather_patches
 from hsijax.reports import bench_table
 
 TINY = {"patch": 3, "batch": 4, "channels": 6}
@@ -141,6 +144,24 @@ def test_flops_by_evaluations_agree_with_the_compiler():
         lowered = program.function.lower(program.first, *program.rest)
         # Left out are the sums of the slopes.
         assert flops == pytest.approx(read_cost(lowered, "flops"), rel=0.02)
+
+
+def test_adaptive_evaluations_are_those_of_every_patch():
+    case = choose_cases({"solver": "dopri5", "rtol": 1e-3, **TINY})[0]
+    programs = make_programs(case)
+    counted = count_case(case, programs)
+    assert counted is not None
+    training, prediction = counted["training"], counted["prediction"]
+    assert training["forward"] == training["backward"] > 7  # more than one step
+    assert training["recomputed"] >= training["forward"]
+    assert prediction["mean"] <= prediction["largest"]
+    network = Blueprint(case.config, TINY["channels"], CLASSES).network()
+    padded, pixels = programs.predict.rest[0], programs.predict.rest[1]
+    patches = gather_patches(padded, pixels, TINY["patch"])
+    whole = count_evaluations(
+        nnx.merge(network.predict, programs.predict.first), patches
+    )
+    assert prediction == pytest.approx(whole._asdict())
 
 
 def test_rows_by_default():

@@ -125,7 +125,7 @@ def test_split_file_is_not_overwritten(scene, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "give one of --frac, --count and --train-mask"),
+        ([], "give one of --frac, --count, --train-mask and --split"),
         (["--frac", 0.1, "--count", 3], "give one of --frac, --count, not 2"),
         (["--count", 3, "--blocks"], "--split blocks does not go with --count"),
         (["--frac", 0.1, "--block-side", 3], "--block-side is the side of blocks"),

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -14,9 +14,9 @@ import numpy as np
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.devices import describe_devices, plan_execution
 from hsijax.experiments.bench_cases import BASELINE, Case
+from hsijax.experiments.bench_counts import count_case
 from hsijax.experiments.bench_networks import (
     Programs,
-    count_case,
     estimate_flops,
     make_programs,
 )
@@ -70,9 +70,9 @@ def benchmark(
     interrupted = False
     try:
         with closing(_compile_ahead(cases, progress)) as compiled:
-            for case, programs, (train, predict) in compiled:
+            for case, programs, (train, predict), counted in compiled:
                 pair = warm_up(train), warm_up(predict)
-                rows.append(_describe(case, programs, pair))
+                rows.append(_describe(case, programs, pair, counted.result()))
                 measured.append(pair)
         progress("compiling", len(cases), len(cases))
         _time_rounds(measured, seconds, progress)
@@ -91,7 +91,10 @@ def benchmark(
     }
 
 
-_Started = tuple[Case, Programs, tuple[Compiling, Compiling]]
+# A case, its programs, their compilation, and the evaluations that it makes.
+_Started = tuple[
+    Case, Programs, tuple[Compiling, Compiling], Future[dict[str, Any] | None]
+]
 
 
 def _compile_ahead(
@@ -111,8 +114,9 @@ def _compile_ahead(
                 progress("compiling", number, len(cases), name)
                 programs = make_programs(case)
                 train, predict = (start_compiling(p, pool) for p in programs)
-                waiting.append((case, programs, (train, predict)))
-                if alone or len(waiting) > 1:
+                counted = pool.submit(count_case, case, programs)
+                waiting.append((case, programs, (train, predict), counted))
+                if alone or len(waiting) > 2:
                     yield waiting.popleft()
             yield from waiting
         finally:
@@ -138,12 +142,14 @@ def _time_rounds(
 
 
 def _describe(
-    case: Case, programs: Programs, pair: tuple[Measured, Measured]
+    case: Case,
+    programs: Programs,
+    pair: tuple[Measured, Measured],
+    evaluations: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return all of a row but the times."""
     config = case.config
     settings = asdict(config)
-    evaluations = count_case(case, programs)
     row = {
         "task": "classification" if isinstance(config, TrainConfig) else "unmixing",
         "model": config.model,

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 
 from hsijax.classification.network import Blueprint
@@ -16,10 +15,7 @@ from hsijax.config import OdeSolver, TrainConfig, UnmixConfig
 from hsijax.devices import plan_execution
 from hsijax.experiments.bench_cases import CLASSES, ENDMEMBERS, Case
 from hsijax.experiments.bench_programs import Program, read_cost
-from hsijax.models import count_evaluations
-from hsijax.models.blocks import MAPS
-from hsijax.models.evaluations import tally_evaluations
-from hsijax.patches import gather_patches, pad_cube
+from hsijax.patches import pad_cube
 from hsijax.training.engine import compile_epoch, compile_step
 from hsijax.training.mesh import BATCH, make_mesh, place
 from hsijax.training.schedule import make_optimizer, make_schedule
@@ -31,13 +27,11 @@ from hsijax.training.step import (
     cross_entropy,
     make_init,
     make_train_step,
-    split_network,
 )
 from hsijax.unmixing import blueprint as unmixing
 
 SIDE = 64  # of the synthetic scene, pixels
 STEPS = 1000  # that the learning rate's schedule is made for
-_gather = jax.jit(gather_patches, static_argnames="patch_side")
 
 # So small that no parameter moves: adaptive steps stay what they are at first.
 LR = 1e-12
@@ -164,54 +158,6 @@ def _train_program(
         epoch=lambda first: run_epoch(first, padded, *repeated, key, 0),
         steps=EPOCH,
     )
-
-
-def count_case(case: Case, programs: Programs) -> dict[str, Any] | None:
-    """Count the function evaluations of a training step and of a prediction, per patch.
-
-    `forward` are those of the forward pass, `recomputed` the further ones that the
-    backward pass makes, `backward` the transposed derivatives. They are counted while
-    a gradient runs: of the loss that is trained on, by the patches that are measured,
-    where steps adapt. None of networks without a block.
-    """
-    config = case.config
-    if not isinstance(config, TrainConfig):
-        return None
-    network = Blueprint(replace(config, lr=LR), case.channels, CLASSES).network()
-    # One device is enough to count.
-    padded, pixels, labels = jax.device_get(programs.train.rest[:3])
-    params, others = jax.device_get((programs.predict.first, programs.predict.rest[1]))
-    trained = _gather(padded, pixels, patch_side=config.patch)
-    predicted = _gather(padded, others, patch_side=config.patch)
-    forward = count_evaluations(nnx.merge(network.train, params), trained).mean
-
-    model = nnx.merge(network.train, params)
-    adapts = case.loops
-    tally = tally_evaluations(model.block, stand_in=not adapts)
-    if adapts:
-        patches = len(trained)
-        loss_fn = cross_entropy(split_network(model, model), config.label_smoothing)
-        wrapped = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-        arguments = (wrapped, trained, labels, jax.random.key(config.seed))
-    else:
-        patches = 1
-        arguments = (jnp.zeros((patches, 1, 1, MAPS)),)
-
-        def loss_fn(hidden: jax.Array) -> jax.Array:
-            return model.block(hidden).sum()
-
-    jax.block_until_ready(jax.jit(jax.grad(loss_fn))(*arguments))
-    jax.effects_barrier()
-    return {
-        "training": {
-            "forward": forward,
-            "recomputed": tally.forward / patches - forward,
-            "backward": tally.backward / patches,
-        },
-        "prediction": count_evaluations(
-            nnx.merge(network.predict, params), predicted
-        )._asdict(),
-    }
 
 
 def estimate_flops(
