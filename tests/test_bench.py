@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from hsijax.classification.network import Blueprint
 from hsijax.cli import app
-from hsijax.config import OdeSolver
+from hsijax.config import OdeSolver, TrainConfig
 from hsijax.errors import UsageError
 from hsijax.experiments import bench
 from hsijax.experiments.bench_cases import CLASSES, choose_cases
@@ -155,12 +155,12 @@ def test_adaptive_evaluations_are_those_of_every_patch():
     assert training["forward"] == training["backward"] > 7  # more than one step
     assert training["recomputed"] >= training["forward"]
     assert prediction["mean"] <= prediction["largest"]
+    assert isinstance(case.config, TrainConfig)
     network = Blueprint(case.config, TINY["channels"], CLASSES).network()
-    padded, pixels = programs.predict.rest[0], programs.predict.rest[1]
+    padded, pixels = programs.train.rest[0], programs.predict.rest[1]
     patches = gather_patches(padded, pixels, TINY["patch"])
-    whole = count_evaluations(
-        nnx.merge(network.predict, programs.predict.first), patches
-    )
+    classifier = nnx.merge(network.predict, programs.predict.first)
+    whole = count_evaluations(classifier, patches)
     assert prediction == pytest.approx(whole._asdict())
 
 
