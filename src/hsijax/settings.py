@@ -23,7 +23,7 @@ Config = TypeVar("Config", TrainConfig, UnmixConfig)
 # Options that name the way of splitting.
 WAYS = {"frac": "random", "count": "count", "train_mask": "masks"}
 # Settings that complete files of earlier days lack; their defaults are those of then.
-NEWER = ("balance",)
+NEWER = ("balance", "components", "diffuse", "edges")
 # Options of unmixing that say how pixels are split.
 SPLITTING = ("split", "frac", "block_side", "val_frac")
 
@@ -31,8 +31,8 @@ SPLITTING = ("split", "frac", "block_side", "val_frac")
 def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfig:
     """Merge what a preset, a configuration file and the command line say.
 
-    `given` (the command line) outweighs `file`, which outweighs an opponent's recipe,
-    which outweighs the preset.
+    `given` (the command line) outweighs `file`, which outweighs the preset; opponents
+    have a recipe of their own instead.
 
     Raises:
         UsageError: an unknown name, a value out of range, two options that exclude
@@ -50,7 +50,7 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
     complete = _is_complete(file, TrainConfig)
     if model in OPPONENTS:
         _check_opponent(model, name, given if complete else {**file, **given})
-        preset = {**preset, **OPPONENTS[model].recipe}
+        preset = dict(OPPONENTS[model].recipe)
     if complete:
         preset = _refuse_another("preset", name, file, TrainConfig)
         if model in OPPONENTS or file["model"] in OPPONENTS:
@@ -62,6 +62,8 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
     for name in ("adjoint", "step_control"):
         if name in given and config.rtol is None:
             raise UsageError(f"{option(name)} is of adaptive steps: give --rtol too")
+    if "edges" in given and not config.times:
+        raise UsageError("--edges is of diffusion: give --diffuse too")
     fewest = OPPONENTS[model].bands if model in OPPONENTS else 1
     if 0 < config.channels < fewest:
         raise UsageError(

@@ -15,7 +15,7 @@ from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.opponents import CLASSICAL
 from hsijax.errors import HsijaxError
 from hsijax.patches import pad_cube
-from hsijax.preprocessing import Preprocessing, apply, from_arrays, to_arrays
+from hsijax.preprocessing import Inputs
 from hsijax.scenes import LandClass, Scene
 from hsijax.settings import config_values, restore_config
 from hsijax.training.checkpoint import load_arrays, read_metadata, save_checkpoint
@@ -29,7 +29,7 @@ class TrainedClassifier:
     """What takes a scene to its classes."""
 
     learned: TrainedNetwork | SpectralClassifier
-    preprocessing: Preprocessing
+    inputs: Inputs
     good_bands: Bool[np.ndarray, " bands"]
     wavelengths: Float[np.ndarray, " bands"] | None  # nm
     classes: tuple[LandClass, ...]
@@ -44,14 +44,15 @@ class TrainedClassifier:
         """Write one file that holds all of it, with `notes` beside."""
         arrays = {
             "params": self.learned.arrays(),
-            "preprocessing": to_arrays(self.preprocessing),
+            "preprocessing": self.inputs.arrays(),
             "good_bands": self.good_bands.astype(np.uint8),
         }
         if self.wavelengths is not None:
             arrays["wavelengths"] = self.wavelengths
         described = {
             "config": config_values(self.config),
-            "channels": self.preprocessing.channels,
+            "channels": self.inputs.channels,
+            "diffusion": self.inputs.described(),
             "classes": [[c.id, c.name, list(c.colour)] for c in self.classes],
             "temperature": self.temperature,
         }
@@ -83,7 +84,7 @@ class TrainedClassifier:
         }
         return cls(
             learned,
-            from_arrays(preprocessing),
+            Inputs.from_saved(preprocessing, described.get("diffusion")),
             arrays["good_bands"].astype(bool),
             arrays.get("wavelengths"),
             classes,
@@ -125,9 +126,16 @@ class TrainedClassifier:
         self,
         cube: Float[np.ndarray, "rows cols good_bands"],
         valid: Bool[np.ndarray, "rows cols"],
+        region: Bool[np.ndarray, "rows cols"] | None = None,
     ) -> Float[Array, "padded_rows padded_cols channels"]:
-        """Preprocess and pad a cube, and put it on the device."""
-        channels = apply(self.preprocessing, cube, valid)
+        """Preprocess and pad a cube, and put it on the device.
+
+        Args:
+            cube: of the bands that it was trained on.
+            valid: pixels that have data.
+            region: pixels that diffusion keeps apart from all others; None for none.
+        """
+        channels = self.inputs.apply(cube, valid, region)
         padded = pad_cube(channels, self.config.patch, self.config.padding)
         return jnp.asarray(padded)
 

@@ -125,14 +125,31 @@ def train(
     ] = None,
     channels: Annotated[
         int | None,
-        _option("--channels", "Principal components; 0 keeps all bands.", INPUT),
+        _option("--channels", "Components; 0: all bands, or 30 of mnf.", INPUT),
+    ] = None,
+    components: Annotated[
+        str | None,
+        _option("--components", "pca, or mnf: minimum noise fractions.", INPUT),
     ] = None,
     scaling: Annotated[
         str | None, _option("--scaling", "standard, minmax or none.", INPUT)
     ] = None,
     fit: Annotated[
         str | None,
-        _option("--fit", "Scaling and PCA from train pixels or the scene.", INPUT),
+        _option("--fit", "Scaling, components from train pixels or scene.", INPUT),
+    ] = None,
+    diffuse: Annotated[
+        str | None,
+        _option(
+            "--diffuse",
+            "Times of edge-preserving diffusion of the scene, or none.",
+            INPUT,
+            metavar="TIMES",
+        ),
+    ] = None,
+    edges: Annotated[
+        float | None,
+        _option("--edges", "What stops it, in usual differences.", INPUT),
     ] = None,
     padding: Annotated[
         str | None, _option("--padding", "Beyond the border: reflect, zero.", INPUT)

@@ -16,7 +16,7 @@ class Opponent:
     """A classifier that others have published, and how it is trained here."""
 
     source: str
-    # What differs from the preset `best`.
+    # What differs from the defaults of `TrainConfig`.
     recipe: Mapping[str, Any] = field(default_factory=dict)
     # Settings that change nothing of it.
     idle: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Settings of `hsijax train`, with the published recipes as presets."""
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from hsijax.config.checks import Range, check_choices, check_patch, check_ranges, option
@@ -24,7 +25,7 @@ class OdeSolver:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides what `hsijax train` computes; the defaults are preset `best`.
+    """All that decides what `hsijax train` computes.
 
     A field is the command line's option of the same name. `config.toml` in a run
     folder holds one of these.
@@ -59,9 +60,12 @@ class TrainConfig:
     adjoint: str = "checkpoint"
     precision: str = "float32"  # or "bfloat16": of the 3x3 convolutions; on a GPU only
     # What the network sees.
-    channels: int = 0  # principal components; 0 keeps all bands
+    channels: int = 0  # components to keep; 0: all bands, or 30 components of "mnf"
+    components: str = "pca"  # or "mnf", minimum noise fractions
     scaling: str = "standard"  # or "minmax", "none"
-    fit: str = "train"  # or "scene": pixels that scaling and PCA are fitted on
+    fit: str = "train"  # or "scene": pixels that scaling and components come from
+    diffuse: str = "none"  # or times of edge-preserving diffusion, as "12,60"
+    edges: float = 4.0  # what stops the diffusion, in usual differences of neighbours
     padding: str = "reflect"  # or "zero": beyond the border of the scene
     # How it learns.
     epochs: int = 80
@@ -96,6 +100,38 @@ class TrainConfig:
             )
         if self.atol is not None and self.rtol is None:
             raise UsageError("--atol needs --rtol")
+        _ = self.times
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """When the diffusing scene is looked at, in squares of the pixel's side.
+
+        Raises:
+            UsageError: they are no ascending positive numbers.
+        """
+        if self.diffuse == "none":
+            return ()
+        try:
+            times = tuple(float(time) for time in self.diffuse.split(","))
+        except ValueError:
+            times = ()
+        ascending = all(a < b for a, b in pairwise((0.0, *times)))
+        if not times or not ascending or times[-1] > LONGEST:
+            raise UsageError(
+                f"--diffuse {self.diffuse}: give ascending times above 0 and up to "
+                f"{LONGEST:g}, as 12,60, or none"
+            )
+        return times
+
+    def kept_components(self, bands: int) -> int:
+        """Components to keep of so many bands; 0 for the bands themselves."""
+        if self.components == "mnf" and not self.channels:
+            return min(FRACTIONS, bands)
+        return self.channels
+
+    def input_channels(self, bands: int) -> int:
+        """Channels that a network gets from so many bands."""
+        return (self.kept_components(bands) or bands) * max(1, len(self.times))
 
     @property
     def ode_solver(self) -> OdeSolver:
@@ -103,6 +139,11 @@ class TrainConfig:
         names = [field.name for field in fields(OdeSolver)]
         return OdeSolver(**{name: getattr(self, name) for name in names})
 
+
+# Minimum noise fractions that are kept where no number is given.
+FRACTIONS = 30
+# Time of diffusion: as far as 140 pixels away, in a series of 300 terms.
+LONGEST = 1000.0
 
 RANGES: list[Range] = [
     ("val_frac", 0.0, 0.9),
@@ -114,6 +155,7 @@ RANGES: list[Range] = [
     ("rtol", 1e-12, 1.0),
     ("atol", 1e-15, 1.0),
     ("channels", 0, 10_000),
+    ("edges", 1e-3, 1e6),
     ("epochs", 1, 1_000_000),
     ("batch", 1, 1_000_000),
     ("lr", 1e-12, 1e3),
@@ -128,6 +170,7 @@ CHOICES: dict[str, list[str]] = {
     "step_control": ["batch", "sample"],
     "adjoint": ["checkpoint", "backsolve", "direct"],
     "precision": ["float32", "bfloat16"],
+    "components": ["pca", "mnf"],
     "scaling": ["standard", "minmax", "none"],
     "fit": ["train", "scene"],
     "padding": ["reflect", "zero"],
@@ -140,8 +183,9 @@ NEEDS = {"count": "count", "masks": "train_mask", "file": "split_file"}
 
 # Published recipes, as what differs from the defaults above.
 PRESETS: dict[str, dict[str, Any]] = {
-    # A compact spectral-spatial ODE-net that keeps the spectrum.
-    "best": {},
+    # A compact ODE-net on what diffusion makes of the scene. Sizes and times were
+    # chosen on validation pixels of Indian Pines, see docs/networks.md.
+    "best": {"patch": 5, "components": "mnf", "diffuse": "12,60"},
     # Paoletti et al., IGARSS 2019. Patch, scaling, batch, rate and epochs are not
     # printed there: they are the same group's habit of those months, and they come
     # out at the printed accuracy.

@@ -110,7 +110,7 @@ def _case(model: str, options: Mapping[str, Any], channels: int | None) -> Case:
         options = {**options, "channels": channels}
     config = make_config({"dataset": SCENE, "model": model, **options}, {})
     check_precision(config.precision)
-    return Case(config, config.channels or BANDS)
+    return Case(config, channels or config.input_channels(BANDS))
 
 
 def _unmixing_case(

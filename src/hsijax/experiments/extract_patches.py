@@ -15,7 +15,7 @@ from hsijax.experiments.task import load_config_scene
 from hsijax.experiments.write_split import check_output
 from hsijax.io.patch_files import WRITERS
 from hsijax.patches import check_patch_side, pad_cube
-from hsijax.preprocessing import apply, fit_preprocessing
+from hsijax.preprocessing import fit_inputs
 from hsijax.splits import Split, load_splits
 from hsijax.splits.split import mask_of, pixels_where
 
@@ -140,10 +140,7 @@ def _preprocess(
             "without --split, scaling and components are fitted on all pixels, test "
             "pixels too"
         )
-    fitted = fit_preprocessing(
-        cube[fitted_on], scaling=config.scaling, components=config.channels
-    )
-    return apply(fitted, cube, valid)
+    return fit_inputs(cube, valid, fitted_on, config).apply(cube, valid)
 
 
 def _check_space(out: Path, size: int) -> None:

@@ -29,7 +29,7 @@ from hsijax.reports.maps import (
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
-from hsijax.splits import Split, load_splits
+from hsijax.splits import Split, load_splits, training_region
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,19 @@ def classify_scene(
     scene: Scene,
     *,
     labelled_only: bool = False,
+    region: Bool[np.ndarray, "rows cols"] | None = None,
     progress: Progress = no_progress,
 ) -> ClassMap:
     """Predict every pixel that has data, or every labelled one.
 
     Border pixels are predicted like all others.
+
+    Args:
+        classifier: of a run.
+        scene: to classify.
+        labelled_only: leave pixels without ground truth out.
+        region: pixels that diffusion keeps apart, see `training_region`.
+        progress: shows how far it is.
 
     Raises:
         HsijaxError: the scene's bands do not fit the classifier; names which.
@@ -67,7 +75,7 @@ def classify_scene(
     classifier.check_bands(scene)
     check_patch_side(classifier.config.patch, scene.shape)
     cube, wanted = replace(scene, good_bands=classifier.good_bands).load()
-    padded = classifier.prepare(cube, wanted)
+    padded = classifier.prepare(cube, wanted, region)
     if labelled_only:
         if scene.ground_truth is None:
             raise UsageError(
@@ -130,15 +138,25 @@ def map_run(
         scene = load_config_scene(config, progress, **options)
     else:
         scene = load_scene(scene_name, progress=progress, **options)
+    trained_on = manifest["scene"]
+    is_own = scene.source.sha256 == trained_on["sha256"]
+    split = None
+    if is_own and scene.ground_truth is not None and "ground_truth" not in options:
+        split = load_splits(run.split_file, scene.ground_truth).splits[number]
+    region = None
+    if split is not None and config.times:
+        region = training_region(split, config.patch, scene.shape[:2])
     found = classify_scene(
-        classifier, scene, labelled_only=labelled_only, progress=progress
+        classifier,
+        scene,
+        labelled_only=labelled_only,
+        region=region,
+        progress=progress,
     )
     if reject is not None:
         found = found.reject(reject)
         if read_temperature(manifest, number) is None:
             warn_uncalibrated()
-    trained_on = manifest["scene"]
-    is_own = scene.source.sha256 == trained_on["sha256"]
     parts = [scene.name]
     if not is_own and scene.name == trained_on["name"]:
         parts.append(scene.source.sha256[:8])
@@ -147,9 +165,8 @@ def map_run(
     parts += [f"reject-{reject:g}"] if reject is not None else []
     # A raster has no other place for this stamp than its name.
     parts += ["selected-on-test"] if config.select == "best-test" else []
-    split, notes = None, [_short_name(scene.georeference)]
-    if is_own and scene.ground_truth is not None and "ground_truth" not in options:
-        split = load_splits(run.split_file, scene.ground_truth).splits[number]
+    notes = [_short_name(scene.georeference)]
+    if split is not None:
         notes.append(leakage_note(manifest["splits"][number]["leakage"]))
     note = "; ".join(text for text in notes if text)
     return _write(run.maps / "-".join(parts), scene, classifier, found, split, note)

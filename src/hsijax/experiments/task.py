@@ -13,11 +13,18 @@ from hsijax.config.opponents import OPPONENTS
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.make_split import splits_of_config
 from hsijax.patches import check_patch_side
-from hsijax.preprocessing import Preprocessing, fit_preprocessing
+from hsijax.preprocessing import Inputs, fit_inputs, reach
 from hsijax.runs import Run
 from hsijax.scenes import Scene, SourceFile, load_scene
 from hsijax.scenes.loading import find_sheet
-from hsijax.splits import Split, SplitFile, class_counts, leakage
+from hsijax.splits import (
+    Split,
+    SplitFile,
+    class_counts,
+    leakage,
+    mask_of,
+    training_region,
+)
 
 
 @dataclass(frozen=True)
@@ -35,15 +42,18 @@ class Task:
         """Return the ground truth at some pixels."""
         return self.ground_truth[pixels[:, 0], pixels[:, 1]]
 
-    def fit_preprocessing(self, split: Split) -> Preprocessing:
-        """Fit scaling and components to a run's training pixels, or to the scene."""
-        config, fitted_on = self.config, self.valid
-        if config.fit == "train":
-            fitted_on = np.zeros_like(self.valid)
-            fitted_on[split.train[:, 0], split.train[:, 1]] = True
-        return fit_preprocessing(
-            self.cube[fitted_on], scaling=config.scaling, components=config.channels
-        )
+    def fit_inputs(self, split: Split) -> Inputs:
+        """Fit scaling, components and diffusion to a run's pixels, or to the scene."""
+        chosen = self.valid
+        if self.config.fit == "train":
+            chosen = mask_of(split.train, self.valid.shape)
+        return fit_inputs(self.cube, self.valid, chosen, self.config)
+
+    def region(self, split: Split) -> Bool[np.ndarray, "rows cols"] | None:
+        """Return where diffusion keeps to itself, if the split leaks nothing."""
+        if not self.config.times:
+            return None
+        return training_region(split, self.config.patch, self.valid.shape)
 
 
 def load_config_scene(
@@ -160,6 +170,14 @@ def describe_task(task: Task) -> dict[str, Any]:
     }
 
 
+def _sight(task: Task, split: Split) -> int:
+    """Return the side of what an input is made of, in pixels, diffusion included."""
+    config = task.config
+    if not config.times or task.region(split) is not None:
+        return config.patch
+    return config.patch + 2 * reach(config.times)
+
+
 def _describe_source(source: SourceFile | None) -> dict[str, str | None]:
     assert source is not None  # a scene that trains has both files
     return {"path": str(source.path), "key": source.key, "sha256": source.sha256}
@@ -174,5 +192,5 @@ def _describe_split(
         "n_validation": len(split.validation),
         "n_test": len(split.test),
         "n_train_per_class": counts.tolist(),
-        "leakage": asdict(leakage(split, task.config.patch)),
+        "leakage": asdict(leakage(split, _sight(task, split))),
     }

@@ -145,9 +145,10 @@ def _together(run: Run, task: Task) -> list[list[int]]:
 def _test(run: Run, task: Task, number: int) -> None:
     """Predict the test pixels of a trained run, once."""
     classifier = TrainedClassifier.load(run.network_file(number))
-    padded = classifier.prepare(task.cube, task.valid)
+    split = task.splits.splits[number]
+    padded = classifier.prepare(task.cube, task.valid, task.region(split))
     trained = read_metadata(run.network_file(number))["notes"]
-    test = task.splits.splits[number].test
+    test = split.test
     start = time.perf_counter()
     predicted, confidence = classifier.predict(padded, test)
     seconds = time.perf_counter() - start

@@ -83,12 +83,12 @@ def _start(
     params = blueprint.first_params(number)
     untrained = TrainedClassifier(
         TrainedNetwork(blueprint, params),
-        task.fit_preprocessing(split),
+        task.fit_inputs(split),
         task.scene.good_bands,
         task.scene.wavelengths,
         task.scene.classes,
     )
-    padded = untrained.prepare(task.cube, task.valid)
+    padded = untrained.prepare(task.cube, task.valid, task.region(split))
     targets = task.scene.labels(split.train)
     if config.balance == "loss":
         targets = weigh_labels(targets, blueprint.classes)
@@ -153,5 +153,5 @@ def make_blueprint(task: Task) -> Blueprint:
         UsageError: they are to be trained in a precision that is not for this device.
     """
     check_precision(task.config.precision)
-    channels = task.config.channels or int(task.scene.good_bands.sum())
+    channels = task.config.input_channels(int(task.scene.good_bands.sum()))
     return Blueprint(task.config, channels, len(task.scene.classes))

@@ -11,7 +11,6 @@ from hsijax.config import Progress
 from hsijax.errors import HsijaxError
 from hsijax.experiments.confidence import calibrate_run
 from hsijax.experiments.task import Task
-from hsijax.preprocessing import apply
 from hsijax.runs import Run
 
 
@@ -44,9 +43,10 @@ def _train(run: Run, task: Task, number: int, progress: Progress) -> None:
         progress(stage, done, total, detail)
 
     start = time.perf_counter()
-    preprocessing = task.fit_preprocessing(split)
+    inputs = task.fit_inputs(split)
     # The whole scene, so that they are to the bit what is predicted.
-    spectra = apply(preprocessing, task.cube, task.valid)[tuple(split.train.T)]
+    channels = inputs.apply(task.cube, task.valid, task.region(split))
+    spectra = channels[tuple(split.train.T)]
     labels = scene.labels(split.train)
     seed = np.random.SeedSequence((config.seed, number)).generate_state(1)
     learned, accuracy = fit_spectral(
@@ -58,8 +58,8 @@ def _train(run: Run, task: Task, number: int, progress: Progress) -> None:
         "hyper_parameters", number, {**learned.settings, "cross_validated_oa": held_out}
     )
     classifier = TrainedClassifier(
-        learned, preprocessing, scene.good_bands, scene.wavelengths, scene.classes
+        learned, inputs, scene.good_bands, scene.wavelengths, scene.classes
     )
-    padded = classifier.prepare(task.cube, task.valid)
+    padded = classifier.prepare(task.cube, task.valid, task.region(split))
     classifier = calibrate_run(run, task, number, classifier, padded)
     classifier.save(run.network_file(number), epoch=0, seconds=seconds)

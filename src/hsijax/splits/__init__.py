@@ -7,7 +7,8 @@ training patch, or share pixels with one. `leakage` measures both for any split;
 
 from hsijax.splits.blocks import block_split
 from hsijax.splits.file import SplitFile, load_splits, read_splits, save_splits
-from hsijax.splits.leakage import Leakage, leakage
+from hsijax.splits.guard import training_region
+from hsijax.splits.leakage import Leakage, leakage, neighbourhood
 from hsijax.splits.masks import MaskConflicts, mask_split
 from hsijax.splits.plan import (
     SplitPlan,
@@ -17,7 +18,7 @@ from hsijax.splits.plan import (
     validation_seed,
 )
 from hsijax.splits.sampling import count_split, hold_out_validation, random_split
-from hsijax.splits.split import Split, class_counts
+from hsijax.splits.split import Split, class_counts, mask_of
 
 __all__ = [
     "Leakage",
@@ -34,9 +35,12 @@ __all__ = [
     "load_splits",
     "make_split",
     "make_splits",
+    "mask_of",
     "mask_split",
+    "neighbourhood",
     "random_split",
     "read_splits",
     "save_splits",
+    "training_region",
     "validation_seed",
 ]

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hsijax.errors import HsijaxError, UsageError, lookup
+from hsijax.preprocessing.noise import noise_fractions
 
 # Bytes of float64 that `apply` works on at a time.
 BLOCK = 32 * 2**20
@@ -33,9 +34,21 @@ class Preprocessing:
         """Channels that come out."""
         return len(self.scale)
 
+    def differences(
+        self, steps: Float[np.ndarray, "bonds bands"]
+    ) -> Float[np.ndarray, "bonds channels"]:
+        """Map differences of spectra to those of their channels."""
+        if self.projection is not None:
+            steps = steps @ self.projection
+        return steps * self.scale
+
 
 def fit_preprocessing(
-    spectra: Float[np.ndarray, "pixels bands"], *, scaling: str, components: int
+    spectra: Float[np.ndarray, "pixels bands"],
+    *,
+    scaling: str,
+    components: int,
+    steps: Float[np.ndarray, "bonds bands"] | None = None,
 ) -> Preprocessing:
     """Fit the map that takes these spectra to a network's input.
 
@@ -48,6 +61,9 @@ def fit_preprocessing(
         scaling: "standard" for mean 0 and variance 1 (of components: on average),
             "minmax" for a least value of 0 and a largest of 1, "none".
         components: how many principal components to keep; 0 keeps the bands.
+        steps: differences of neighbouring pixels (see `neighbour_steps`). If they are
+            given, the components are minimum noise fractions: ordered by signal over
+            noise, all of the same noise.
 
     Raises:
         UsageError: there are fewer bands or pixels than components, or no such
@@ -77,7 +93,10 @@ def fit_preprocessing(
             f"the {pixels} pixels to take principal components of are all the same"
         )
     offset = values.mean(axis=0)
-    projection = _principal_components(values - offset, components)
+    if steps is None:
+        projection = _principal_components(values - offset, components)
+    else:
+        projection = noise_fractions(values - offset, steps, components)
     shift, spread = centre_and_spread((values - offset) @ projection)
     # Of spreads the largest keeps "minmax" within 0 to 1.
     common = spread.max() if scaling == "minmax" else np.sqrt(np.mean(spread**2))

@@ -1,0 +1,158 @@
+"""Edge-preserving diffusion: each pixel's channels spread over what looks like it.
+
+The heat equation du/dt = div(c grad u) on the grid of pixels (Perona and Malik, IEEE
+TPAMI 12 (7), 1990, with conductances that stay as they are). It is an ODE in as many
+unknowns as the scene has pixels, and linear, so that exp(-tL) u is known to rounding at
+every time: a Chebyshev series in the graph Laplacian L, whose terms all times share.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from scipy.special import ive
+
+# Left out of the series: what all later terms could change, as a share of the values.
+TRUNCATION = 1e-5
+# The largest eigenvalue of the Laplacian of a grid whose conductances are at most 1.
+LARGEST = 8.0
+# How alike two neighbouring pixels are is seen in the first so many channels.
+GUIDE = 15
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """When a scene is looked at while it diffuses, and what stops the flow."""
+
+    times: tuple[float, ...]  # in squares of the pixel's side
+    width: float  # squared distance of neighbours whose conductance is 1/e
+    guide: int  # channels that the distance is measured in
+
+
+def reach(times: Sequence[float]) -> int:
+    """Return how many pixels away a pixel can have an influence at most."""
+    return series(times).shape[1] - 1
+
+
+def fit_diffusion(
+    steps: Float[np.ndarray, "bonds channels"], *, times: Sequence[float], edges: float
+) -> Diffusion:
+    """Let the conductance fall to 1/e at `edges` times the usual squared distance.
+
+    Args:
+        steps: differences of neighbouring pixels, as after preprocessing.
+        times: ascending.
+        edges: the larger, the less an edge stops the flow.
+    """
+    guide = min(GUIDE, steps.shape[1])
+    usual = np.median(np.square(steps[:, :guide]).mean(axis=1)) if len(steps) else 0.0
+    # Where most neighbours are alike any edge stops the flow.
+    width = max(edges * float(usual), float(np.finfo(np.float32).tiny))
+    return Diffusion(tuple(times), width, guide)
+
+
+def diffuse(
+    channels: Float[np.ndarray, "rows cols channels"],
+    valid: Bool[np.ndarray, "rows cols"],
+    diffusion: Diffusion,
+    inside: Bool[np.ndarray, "rows cols"] | None = None,
+) -> Float[np.ndarray, "rows cols features"]:
+    """Return the channels at each of the times, one after the other.
+
+    Nothing flows over the border of the scene, through pixels that are not valid, or
+    between what lies inside and what does not.
+
+    Args:
+        channels: float32.
+        valid: pixels that have data; the others keep their values.
+        diffusion: from `fit_diffusion`.
+        inside: a region that is kept to itself; None for none.
+    """
+    regions = np.zeros(valid.shape, np.int8)
+    if inside is not None:
+        regions[inside] = 1
+    regions[~valid] = -1
+    return np.asarray(
+        _diffuse(
+            jnp.asarray(channels),
+            jnp.asarray(regions),
+            diffusion.width,
+            series(diffusion.times),
+            guide=diffusion.guide,
+        )
+    )
+
+
+def series(times: Sequence[float]) -> Float[np.ndarray, "times terms"]:
+    """Return the coefficients of exp(-tL) in Chebyshev polynomials of 2L/8 - 1.
+
+    They are modified Bessel functions I_k, scaled: exp(-4t) I_k(4t), of alternating
+    sign, twice but for k = 0. As many as the longest time needs.
+    """
+    half = np.asarray(times, dtype=np.float64)[:, None] * LARGEST / 2
+    # Beyond this many the terms are smaller than exp(-18): they fall as a bell does.
+    count = int(6 * np.sqrt(half.max() + 1)) + 30
+    order = np.arange(count)
+    terms = np.where(order % 2, -2.0, 2.0) * ive(order, half)
+    terms[:, 0] /= 2
+    left_out = np.abs(terms)[:, ::-1].cumsum(axis=1)[:, ::-1].max(axis=0)
+    return terms[:, : max(2, int(np.argmax(left_out < TRUNCATION)))].astype(np.float32)
+
+
+@partial(jax.jit, static_argnames="guide")
+def _diffuse(
+    channels: Float[Array, "rows cols channels"],
+    regions: Array,
+    width: float,
+    terms: Array,
+    *,
+    guide: int,
+) -> Float[Array, "rows cols features"]:
+    down, right = (
+        _conductance(channels[..., :guide], regions, width, axis) for axis in (0, 1)
+    )
+
+    def shifted(values: Array) -> Array:
+        """Return (2L/8 - 1) of the values."""
+        flow = _divergence(down * jnp.diff(values, axis=0), 0)
+        flow += _divergence(right * jnp.diff(values, axis=1), 1)
+        return -flow / (LARGEST / 2) - values
+
+    def add_term(carry, coefficients):
+        before, now, sums = carry
+        after = 2 * shifted(now) - before
+        return (now, after, _add(sums, coefficients, after)), None
+
+    first = shifted(channels)
+    sums = _add(jnp.zeros((len(terms), *channels.shape)), terms[:, 0], channels)
+    sums = _add(sums, terms[:, 1], first)
+    (_, _, sums), _ = jax.lax.scan(add_term, (channels, first, sums), terms.T[2:])
+    return jnp.concatenate(list(sums), axis=-1)
+
+
+def _add(sums: Array, coefficients: Array, term: Array) -> Array:
+    return sums + coefficients[:, None, None, None] * term
+
+
+def _conductance(guide: Array, regions: Array, width: float, axis: int) -> Array:
+    """Return what each bond along an axis lets through, 0 to 1, as one channel."""
+    apart = jnp.square(jnp.diff(guide, axis=axis)).mean(axis=-1)
+    one, other = (
+        jax.lax.slice_in_dim(regions, start, regions.shape[axis] + start - 1, axis=axis)
+        for start in (0, 1)
+    )
+    joined = (one == other) & (one >= 0)
+    return jnp.where(joined, jnp.exp(-apart / width), 0.0)[..., None]
+
+
+def _divergence(flow: Array, axis: int) -> Array:
+    """Return what arrives at each pixel, of a flow into the one before."""
+    pads = [(0, 0)] * 3
+    pads[axis] = (0, 1)
+    arriving = jnp.pad(flow, pads)
+    pads[axis] = (1, 0)
+    return arriving - jnp.pad(flow, pads)

@@ -1,0 +1,110 @@
+"""What a classifier sees of a scene: scaled, as components, diffused."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from hsijax.config import TrainConfig
+from hsijax.preprocessing.affine import (
+    Preprocessing,
+    apply,
+    fit_preprocessing,
+    from_arrays,
+    to_arrays,
+)
+from hsijax.preprocessing.diffusion import Diffusion, diffuse, fit_diffusion
+from hsijax.preprocessing.noise import neighbour_steps
+from hsijax.splits import neighbourhood
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How a cube becomes channels."""
+
+    preprocessing: Preprocessing
+    diffusion: Diffusion | None
+
+    @property
+    def channels(self) -> int:
+        """Channels that come out."""
+        times = len(self.diffusion.times) if self.diffusion else 1
+        return self.preprocessing.channels * times
+
+    def apply(
+        self,
+        cube: Float[np.ndarray, "rows cols bands"],
+        valid: Bool[np.ndarray, "rows cols"],
+        region: Bool[np.ndarray, "rows cols"] | None = None,
+    ) -> Float[np.ndarray, "rows cols channels"]:
+        """Map every pixel of a cube, in float32; pixels that are not valid become 0.
+
+        Args:
+            cube: of the bands that it was fitted to.
+            valid: pixels that have data.
+            region: pixels that diffusion keeps apart from all others; None for none.
+        """
+        mapped = apply(self.preprocessing, cube, valid)
+        if self.diffusion is None:
+            return mapped
+        return diffuse(mapped, valid, self.diffusion, region)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return the arrays that `from_saved` needs, for a checkpoint."""
+        return to_arrays(self.preprocessing)
+
+    def described(self) -> dict[str, Any] | None:
+        """Return the rest of it as plain values."""
+        return vars(self.diffusion) if self.diffusion else None
+
+    @classmethod
+    def from_saved(
+        cls, arrays: dict[str, np.ndarray], described: dict[str, Any] | None
+    ) -> "Inputs":
+        """Rebuild what `arrays` and `described` took apart."""
+        diffusion = None
+        if described:
+            times = tuple(described["times"])
+            diffusion = Diffusion(times, described["width"], described["guide"])
+        return cls(from_arrays(arrays), diffusion)
+
+
+def fit_inputs(
+    cube: Float[np.ndarray, "rows cols bands"],
+    valid: Bool[np.ndarray, "rows cols"],
+    chosen: Bool[np.ndarray, "rows cols"],
+    config: TrainConfig,
+) -> Inputs:
+    """Fit scaling, components and diffusion to some pixels of a scene.
+
+    Noise and diffusion are fitted to the patches around these pixels, because it takes
+    neighbours to tell what is noise and what an edge.
+
+    Args:
+        cube: of the bands to use.
+        valid: pixels that have data.
+        chosen: pixels to look at; valid ones.
+        config: the settings of it.
+
+    Raises:
+        UsageError: there are fewer bands or pixels than components.
+        HsijaxError: components of spectra that are all the same.
+    """
+    fractions = config.components == "mnf"
+    around = neighbourhood(chosen, max(1, config.patch // 2)) & valid
+    steps = None
+    if fractions or config.times:
+        steps = neighbour_steps(cube, around)
+    preprocessing = fit_preprocessing(
+        cube[around if fractions else chosen],
+        scaling=config.scaling,
+        components=config.kept_components(cube.shape[2]),
+        steps=steps if fractions else None,
+    )
+    if steps is None or not config.times:
+        return Inputs(preprocessing, None)
+    seen = preprocessing.differences(steps)
+    return Inputs(
+        preprocessing, fit_diffusion(seen, times=config.times, edges=config.edges)
+    )
