@@ -74,6 +74,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
             "n_train": _mean(splits, "n_train"),
             "n_validation": _mean(splits, "n_validation"),
             "n_test": _mean(splits, "n_test"),
+            "sight": max(s.get("sight", run.read_config().patch) for s in splits),
             "leakage": {
                 name: float(np.mean([s["leakage"][name] for s in splits]))
                 for name in ("test_with_train_centre", "test_patch_overlap")

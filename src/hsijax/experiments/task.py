@@ -23,7 +23,7 @@ from hsijax.splits import (
     class_counts,
     leakage,
     mask_of,
-    training_region,
+    tested_region,
 )
 
 
@@ -53,7 +53,7 @@ class Task:
         """Return where diffusion keeps to itself, if the split leaks nothing."""
         if not self.config.times:
             return None
-        return training_region(split, self.config.patch, self.valid.shape)
+        return tested_region(split, self.config.patch, self.valid.shape)
 
 
 def load_config_scene(
@@ -192,5 +192,6 @@ def _describe_split(
         "n_validation": len(split.validation),
         "n_test": len(split.test),
         "n_train_per_class": counts.tolist(),
-        "leakage": asdict(leakage(split, _sight(task, split))),
+        "sight": (sight := _sight(task, split)),
+        "leakage": asdict(leakage(split, sight)),
     }

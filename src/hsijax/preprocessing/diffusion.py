@@ -80,7 +80,7 @@ def diffuse(
         _diffuse(
             jnp.asarray(channels),
             jnp.asarray(regions),
-            diffusion.width,
+            np.float32(diffusion.width),
             series(diffusion.times),
             guide=diffusion.guide,
         )
@@ -107,7 +107,7 @@ def series(times: Sequence[float]) -> Float[np.ndarray, "times terms"]:
 def _diffuse(
     channels: Float[Array, "rows cols channels"],
     regions: Array,
-    width: float,
+    width: Array,
     terms: Array,
     *,
     guide: int,
@@ -138,7 +138,7 @@ def _add(sums: Array, coefficients: Array, term: Array) -> Array:
     return sums + coefficients[:, None, None, None] * term
 
 
-def _conductance(guide: Array, regions: Array, width: float, axis: int) -> Array:
+def _conductance(guide: Array, regions: Array, width: Array, axis: int) -> Array:
     """Return what each bond along an axis lets through, 0 to 1, as one channel."""
     apart = jnp.square(jnp.diff(guide, axis=axis)).mean(axis=-1)
     one, other = (

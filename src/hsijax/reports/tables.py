@@ -50,6 +50,8 @@ def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
     rows += [
         (name, format_share(split["leakage"][key])) for key, name in LEAKAGES.items()
     ]
+    if "sight" in split:
+        rows += [("a patch is made of, pixels across", str(split["sight"]))]
     if "confidence" in metrics:
         rows += [
             (f"{name} (%)", format_accuracy(metrics["confidence"][key], runs=runs))

@@ -7,7 +7,7 @@ training patch, or share pixels with one. `leakage` measures both for any split;
 
 from hsijax.splits.blocks import block_split
 from hsijax.splits.file import SplitFile, load_splits, read_splits, save_splits
-from hsijax.splits.guard import training_region
+from hsijax.splits.guard import tested_region
 from hsijax.splits.leakage import Leakage, leakage, neighbourhood
 from hsijax.splits.masks import MaskConflicts, mask_split
 from hsijax.splits.plan import (
@@ -41,6 +41,6 @@ __all__ = [
     "random_split",
     "read_splits",
     "save_splits",
-    "training_region",
+    "tested_region",
     "validation_seed",
 ]

@@ -1,16 +1,16 @@
 """What keeps a diffusing scene from carrying training pixels to test pixels."""
 
-import numpy as np
 from jaxtyping import Bool
+from numpy import ndarray
 
 from hsijax.splits.leakage import leakage, neighbourhood
 from hsijax.splits.split import Split, mask_of
 
 
-def training_region(
+def tested_region(
     split: Split, patch_side: int, shape: tuple[int, int]
-) -> Bool[np.ndarray, "rows cols"] | None:
-    """Return the pixels of all training patches, where test patches share none of them.
+) -> Bool[ndarray, "rows cols"] | None:
+    """Return the pixels of all test patches, where training patches share none of them.
 
     If nothing flows over the border of that region, a split that leaks nothing leaks
     nothing after a diffusion either. Validation pixels count as training pixels.
@@ -25,5 +25,4 @@ def training_region(
     """
     if leakage(split, patch_side).test_patch_overlap:
         return None
-    known = np.concatenate([split.train, split.validation])
-    return neighbourhood(mask_of(known, shape), patch_side // 2)
+    return neighbourhood(mask_of(split.test, shape), patch_side // 2)
