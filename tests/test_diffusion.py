@@ -21,11 +21,11 @@ from hsijax.preprocessing import (
 from hsijax.settings import make_config
 from hsijax.splits import (
     SplitPlan,
+    guarded_region,
     leakage,
     make_split,
     mask_of,
     neighbourhood,
-    tested_region,
 )
 
 HEAT = Diffusion(times=(0.5, 12.0, 60.0), width=0.7, guide=2)
@@ -150,7 +150,7 @@ def test_leak_free_split_leaks_nothing_through_diffusion(shared_data):
     split = make_split(truth, plan, seed=0, run=0, patch_side=5)
     config = TrainConfig("x", patch=5, components="mnf", diffuse="12,60")
     valid = np.ones(truth.shape, bool)
-    region = tested_region(split, 5, truth.shape)
+    region = guarded_region(split, 5, truth.shape)
     assert region is not None
     assert leakage(split, 5).test_patch_overlap == 0
 
@@ -165,7 +165,7 @@ def test_leak_free_split_leaks_nothing_through_diffusion(shared_data):
     one, other = inputs.apply(cube, valid, region), again.apply(changed, valid, region)
     trained = neighbourhood(chosen, 2)
     np.testing.assert_array_equal(one[trained], other[trained])
-    # And the other way round: test patches do not know what lies around training pixels.
+    # And the other way round: test patches do not know the training pixels.
     changed = cube.copy()
     changed[trained] = 0
     other = inputs.apply(changed, valid, region)
@@ -180,7 +180,7 @@ def test_overlapping_patches_have_no_region():
     split = make_split(
         truth, SplitPlan("random", frac=0.1), seed=0, run=0, patch_side=5
     )
-    assert tested_region(split, 5, truth.shape) is None
+    assert guarded_region(split, 5, truth.shape) is None
 
 
 def test_inputs_are_saved_whole(field):

@@ -29,7 +29,7 @@ from hsijax.reports.maps import (
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
-from hsijax.splits import Split, load_splits, tested_region
+from hsijax.splits import Split, guarded_region, load_splits
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def classify_scene(
         classifier: of a run.
         scene: to classify.
         labelled_only: leave pixels without ground truth out.
-        region: pixels that diffusion keeps apart, see `tested_region`.
+        region: pixels that diffusion keeps apart, see `guarded_region`.
         progress: shows how far it is.
 
     Raises:
@@ -145,7 +145,7 @@ def map_run(
         split = load_splits(run.split_file, scene.ground_truth).splits[number]
     region = None
     if split is not None and config.times:
-        region = tested_region(split, config.patch, scene.shape[:2])
+        region = guarded_region(split, config.patch, scene.shape[:2])
     found = classify_scene(
         classifier,
         scene,

@@ -21,9 +21,9 @@ from hsijax.splits import (
     Split,
     SplitFile,
     class_counts,
+    guarded_region,
     leakage,
     mask_of,
-    tested_region,
 )
 
 
@@ -53,7 +53,7 @@ class Task:
         """Return where diffusion keeps to itself, if the split leaks nothing."""
         if not self.config.times:
             return None
-        return tested_region(split, self.config.patch, self.valid.shape)
+        return guarded_region(split, self.config.patch, self.valid.shape)
 
 
 def load_config_scene(

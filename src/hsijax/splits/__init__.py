@@ -7,7 +7,7 @@ training patch, or share pixels with one. `leakage` measures both for any split;
 
 from hsijax.splits.blocks import block_split
 from hsijax.splits.file import SplitFile, load_splits, read_splits, save_splits
-from hsijax.splits.guard import tested_region
+from hsijax.splits.guard import guarded_region
 from hsijax.splits.leakage import Leakage, leakage, neighbourhood
 from hsijax.splits.masks import MaskConflicts, mask_split
 from hsijax.splits.plan import (
@@ -30,6 +30,7 @@ __all__ = [
     "check_split",
     "class_counts",
     "count_split",
+    "guarded_region",
     "hold_out_validation",
     "leakage",
     "load_splits",
@@ -41,6 +42,5 @@ __all__ = [
     "random_split",
     "read_splits",
     "save_splits",
-    "tested_region",
     "validation_seed",
 ]

@@ -7,7 +7,7 @@ from hsijax.splits.leakage import leakage, neighbourhood
 from hsijax.splits.split import Split, mask_of
 
 
-def tested_region(
+def guarded_region(
     split: Split, patch_side: int, shape: tuple[int, int]
 ) -> Bool[ndarray, "rows cols"] | None:
     """Return the pixels of all test patches, where training patches share none of them.
