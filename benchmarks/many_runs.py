@@ -8,8 +8,8 @@ made up (blocks of 8 classes, noise); compiling is left out by a first round.
     python benchmarks/many_runs.py [--model resnet] [--epochs 20] [--rounds 3]
 
 What it showed on two CPU cores (`results/many_runs-cpu.json`, one round): 9.3 times one
-run with all, 10.3 times until the last epoch. Side by side is for GPUs, of which none was
-at hand.
+run with all, 10.3 times until the last epoch. Side by side is for GPUs, of which none
+was at hand.
 """
 
 import tempfile

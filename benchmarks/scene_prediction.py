@@ -52,7 +52,7 @@ def prepare_ours(cube: np.ndarray):
 
     from hsijax.classification.network import Blueprint, TrainedNetwork
     from hsijax.classification.trained import TrainedClassifier
-    from hsijax.preprocessing import fit_preprocessing
+    from hsijax.preprocessing import Inputs, fit_preprocessing
     from hsijax.scenes import LandClass
 
     config = settings("compact", "odenet", 9, 64)
@@ -60,7 +60,9 @@ def prepare_ours(cube: np.ndarray):
     valid = np.ones(cube.shape[:2], bool)
     classifier = TrainedClassifier(
         TrainedNetwork(blueprint, first_params(blueprint)),
-        fit_preprocessing(cube[valid], scaling=config.scaling, components=0),
+        Inputs(
+            fit_preprocessing(cube[valid], scaling=config.scaling, components=0), None
+        ),
         np.ones(cube.shape[-1], bool),
         None,
         tuple(LandClass(n + 1, f"{n + 1}", (n, n, n)) for n in range(CLASSES)),

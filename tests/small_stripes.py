@@ -23,6 +23,8 @@ def make_stripes(folder: Path, **settings: int) -> dict:
         "frac": 0.2,
         "val_frac": 0.3,
         "select": "validation",
+        "components": "pca",
+        "diffuse": "none",
         **settings,
     }
 

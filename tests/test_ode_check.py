@@ -27,7 +27,8 @@ def run(shared_data, tmp_path_factory) -> Path:
     done = invoke(
         *("train", "--dataset", scene, "--ground-truth", truth, "--no-map", "-q"),
         *("--frac", "0.1", "--epochs", "1", "--patch", "3", "--batch", "16"),
-        *("--solver", "euler", "--out", folder / "run"),
+        *("--solver", "euler", "--diffuse", "none", "--components", "pca"),
+        *("--out", folder / "run"),
     )
     assert done.exit_code == 0, done.stderr
     return folder / "run"

@@ -7,9 +7,14 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from hsijax import preprocessing
 from hsijax.errors import HsijaxError, UsageError
-from hsijax.preprocessing import apply, fit_preprocessing, from_arrays, to_arrays
+from hsijax.preprocessing import (
+    affine,
+    apply,
+    fit_preprocessing,
+    from_arrays,
+    to_arrays,
+)
 
 
 @pytest.fixture
@@ -101,12 +106,12 @@ def test_blocks_give_the_same_as_the_whole(spectra, monkeypatch):
     valid = np.ones((6, 10), dtype=bool)
     fitted = fit_preprocessing(spectra, scaling="standard", components=0)
     whole = apply(fitted, cube, valid)
-    monkeypatch.setattr(preprocessing, "BLOCK", 8 * 10 * 5 * 4)  # 4 rows, then 2
+    monkeypatch.setattr(affine, "BLOCK", 8 * 10 * 5 * 4)  # 4 rows, then 2
     assert np.array_equal(apply(fitted, cube, valid), whole)
 
 
 def test_memory_beside_the_result_is_a_few_blocks(monkeypatch):
-    monkeypatch.setattr(preprocessing, "BLOCK", 2**20)
+    monkeypatch.setattr(affine, "BLOCK", 2**20)
     cube = np.ones((400, 100, 100), dtype=np.float32)  # 16 MB
     valid = np.ones((400, 100), dtype=bool)
     fitted = fit_preprocessing(cube[0], scaling="none", components=0)
