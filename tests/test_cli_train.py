@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+from classification_scenes import write_salinas_crop
 from PIL import Image
 from scipy.special import softmax
 from spectral.io import envi
@@ -134,6 +135,28 @@ def test_map_of_labelled_pixels_only(run, shared_data, tmp_path):
     bare = next(f for f in files if f.endswith("run1-labelled-classes.png"))
     shown = np.asarray(Image.open(bare))
     assert np.array_equal(shown > 0, truth["salinasA_gt"] > 0)
+
+
+def test_map_of_a_leak_free_run_is_what_was_tested(shared_data, tmp_path):
+    """Nothing flows into the test patches, however the ground truth is named."""
+    cube, truth = write_salinas_crop(shared_data, tmp_path)
+    folder = tmp_path / "run"
+    invoke(
+        *("train", "--dataset", cube, "--ground-truth", truth, "--out", folder),
+        *("--split", "blocks", "--frac", "0.1", "--patch", "3", "--block-side", "6"),
+        *("--epochs", "2", "--no-map", "--quiet"),
+    )
+    run = Run(folder)
+    predictions = run.read_predictions()
+    assert run.read_metrics()["split"]["leakage"]["test_patch_overlap"] == 0
+    map_scene.map_run(run, ground_truth=str(truth))
+    rows, cols = predictions["run0_pixels"].T
+    classes = read_envi(next(run.maps.glob("*-classes.hdr")))
+    np.testing.assert_array_equal(classes[rows, cols], predictions["run0_predicted"])
+    confidence = read_envi(next(run.maps.glob("*-confidence.hdr")))
+    np.testing.assert_allclose(
+        confidence[rows, cols], predictions["run0_confidence"], atol=1e-6
+    )
 
 
 def test_map_refuses_a_scene_of_other_bands(run, shared_data):

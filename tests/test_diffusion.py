@@ -213,3 +213,45 @@ def test_fewer_bands_than_fractions():
     assert TrainConfig("x", components="mnf", diffuse="1,2").input_channels(200) == 60
     assert TrainConfig("x", channels=5).input_channels(200) == 5
     assert TrainConfig("x").input_channels(200) == 200
+
+
+def test_single_pixels_are_fitted_to_their_neighbours_and_that_counts_as_a_leak():
+    assert TrainConfig("x", patch=1).fitted_patch == 1
+    assert TrainConfig("x", patch=1, diffuse="4").fitted_patch == 3
+    assert TrainConfig("x", patch=1, components="mnf").fitted_patch == 3
+    assert TrainConfig("x", patch=5, components="mnf").fitted_patch == 5
+
+
+def test_bands_that_do_not_vary_in_the_fit_have_no_part():
+    rng = np.random.default_rng(3)
+    spectra, steps = rng.normal(size=(90, 4)), rng.normal(size=(150, 4))
+    spectra[:, 2], steps[:, 2] = 7.0, 0.0
+    directions = noise_fractions(spectra - spectra.mean(axis=0), steps, 4)
+    assert np.isfinite(directions).all()
+    assert not directions[2].any()
+    assert directions[[0, 1, 3], :3].any(axis=0).all()
+
+
+def test_all_bands_tell_neighbours_apart_where_there_are_no_components():
+    cube = np.zeros((6, 8, 40))
+    cube += np.random.default_rng(4).normal(0, 0.1, cube.shape)
+    cube[:, 4:, 30:] += 5  # an edge that the first bands do not show
+    everywhere = np.ones((6, 8), bool)
+    config = TrainConfig("x", diffuse="60", scaling="none")
+    inputs = fit_inputs(cube, everywhere, everywhere, config)
+    found = inputs.apply(cube, everywhere)
+    assert found[:, 4, 35].mean() - found[:, 3, 35].mean() > 4.9
+
+
+def test_groups_of_channels_flow_as_all_at_once(field, monkeypatch):
+    valid = np.ones(field.shape[:2], bool)
+    whole = diffuse(field, valid, HEAT)
+    monkeypatch.setattr("hsijax.preprocessing.diffusion.AT_ONCE", 14 * 11 * 4 * 2)
+    np.testing.assert_allclose(diffuse(field, valid, HEAT), whole, atol=1e-6)
+
+
+def test_at_most_so_many_steps_of_a_large_scene():
+    cube = np.random.default_rng(5).normal(size=(240, 240, 1))
+    steps = neighbour_steps(cube, np.ones((240, 240), bool))
+    assert 30_000 < len(steps) <= 50_000
+    assert steps.std() == pytest.approx(2**0.5, rel=0.02)

@@ -65,7 +65,7 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
     if "edges" in given and not config.times:
         raise UsageError("--edges is of diffusion: give --diffuse too")
     fewest = OPPONENTS[model].bands if model in OPPONENTS else 1
-    if 0 < config.channels < fewest:
+    if 0 < config.channels * max(1, len(config.times)) < fewest:
         raise UsageError(
             f"--channels {config.channels}: {model} needs {fewest} or more, or 0 for "
             "all bands"

@@ -226,7 +226,7 @@ def train(
     """Train a network on a scene, test it, and map the scene.
 
     Options that you do not give come from the preset: `best` (the default) is a
-    compact ODE-net that keeps the spectrum, `paper` the published recipe.
+    compact ODE-net on the diffused scene, `paper` the published recipe.
 
     \b
     Examples:

@@ -123,6 +123,15 @@ class TrainConfig:
             )
         return times
 
+    @property
+    def fitted_patch(self) -> int:
+        """Side of what components and diffusion are fitted to around a pixel, pixels.
+
+        What is noise and what an edge takes neighbours to tell.
+        """
+        fitted = self.times or self.components == "mnf"
+        return max(3, self.patch) if fitted else self.patch
+
     def kept_components(self, bands: int) -> int:
         """Components to keep of so many bands; 0 for the bands themselves."""
         if self.components == "mnf" and not self.channels:
@@ -142,7 +151,7 @@ class TrainConfig:
 
 # Minimum noise fractions that are kept where no number is given.
 FRACTIONS = 30
-# Time of diffusion: as far as 140 pixels away, in a series of 300 terms.
+# Time of diffusion: as far as 280 pixels away, in a series of as many terms.
 LONGEST = 1000.0
 
 RANGES: list[Range] = [

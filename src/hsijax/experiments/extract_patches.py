@@ -16,7 +16,7 @@ from hsijax.experiments.write_split import check_output
 from hsijax.io.patch_files import WRITERS
 from hsijax.patches import check_patch_side, pad_cube
 from hsijax.preprocessing import fit_inputs
-from hsijax.splits import Split, load_splits
+from hsijax.splits import Split, guarded_region, load_splits
 from hsijax.splits.split import mask_of, pixels_where
 
 logger = logging.getLogger("hsijax")
@@ -44,8 +44,7 @@ def extract_patches(
     one, on all pixels.
 
     Args:
-        config: of it the scene, `channels`, `scaling`, `padding` and `split_file`
-            count.
+        config: of it the scene, `split_file` and what decides the channels count.
         out: a `.npz` or `.zarr`.
         side: of a patch, in pixels; odd.
         run: which split of the file.
@@ -140,7 +139,10 @@ def _preprocess(
             "without --split, scaling and components are fitted on all pixels, test "
             "pixels too"
         )
-    return fit_inputs(cube, valid, fitted_on, config).apply(cube, valid)
+    region = None
+    if split and config.times:
+        region = guarded_region(split, config.fitted_patch, valid.shape)
+    return fit_inputs(cube, valid, fitted_on, config).apply(cube, valid, region)
 
 
 def _check_space(out: Path, size: int) -> None:

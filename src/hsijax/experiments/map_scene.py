@@ -29,7 +29,7 @@ from hsijax.reports.maps import (
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
-from hsijax.splits import Split, guarded_region, load_splits
+from hsijax.splits import Split, guarded_region, load_splits, read_splits
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,9 @@ def map_run(
     if is_own and scene.ground_truth is not None and "ground_truth" not in options:
         split = load_splits(run.split_file, scene.ground_truth).splits[number]
     region = None
-    if split is not None and config.times:
-        region = guarded_region(split, config.patch, scene.shape[:2])
+    if is_own and config.times:  # as it was tested
+        drawn = read_splits(run.split_file)[number]
+        region = guarded_region(drawn, config.fitted_patch, scene.shape[:2])
     found = classify_scene(
         classifier,
         scene,

@@ -53,7 +53,7 @@ class Task:
         """Return where diffusion keeps to itself, if the split leaks nothing."""
         if not self.config.times:
             return None
-        return guarded_region(split, self.config.patch, self.valid.shape)
+        return guarded_region(split, self.config.fitted_patch, self.valid.shape)
 
 
 def load_config_scene(
@@ -171,11 +171,16 @@ def describe_task(task: Task) -> dict[str, Any]:
 
 
 def _sight(task: Task, split: Split) -> int:
-    """Return the side of what an input is made of, in pixels, diffusion included."""
+    """Return the side of the patches that leakage is counted over, in pixels.
+
+    They are those of the network, or what components are fitted to if that is more. Of
+    what flows into them by diffusion all counts, unless a split that leaks nothing
+    keeps it on the other side.
+    """
     config = task.config
     if not config.times or task.region(split) is not None:
-        return config.patch
-    return config.patch + 2 * reach(config.times)
+        return config.fitted_patch
+    return config.fitted_patch + 2 * reach(config.times)
 
 
 def _describe_source(source: SourceFile | None) -> dict[str, str | None]:

@@ -6,13 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hsijax.errors import HsijaxError, UsageError, lookup
-from hsijax.preprocessing.noise import noise_fractions
+from hsijax.preprocessing.noise import CONSTANT, noise_fractions
 
 # Bytes of float64 that `apply` works on at a time.
 BLOCK = 32 * 2**20
-
-# A spread below this share of a band's largest value is rounding, not signal.
-CONSTANT = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +75,9 @@ def fit_preprocessing(
     centre_and_spread = lookup(SCALINGS, scaling, "scaling")
     pixels, bands = spectra.shape
     if not 0 <= components <= min(pixels, bands):
+        kind = "principal components" if steps is None else "minimum noise fractions"
         raise UsageError(
-            f"cannot keep {components} principal components of {bands} bands in "
+            f"cannot keep {components} {kind} of {bands} bands in "
             f"{pixels} pixels; --channels must be {min(pixels, bands)} or less"
         )
     values = spectra.astype(np.float64)

@@ -1,6 +1,6 @@
 """What a classifier sees of a scene: scaled, as components, diffused."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hsijax.preprocessing.affine import (
     from_arrays,
     to_arrays,
 )
-from hsijax.preprocessing.diffusion import Diffusion, diffuse, fit_diffusion
+from hsijax.preprocessing.diffusion import GUIDE, Diffusion, diffuse, fit_diffusion
 from hsijax.preprocessing.noise import neighbour_steps
 from hsijax.splits import neighbourhood
 
@@ -56,7 +56,7 @@ class Inputs:
 
     def described(self) -> dict[str, Any] | None:
         """Return the rest of it as plain values."""
-        return vars(self.diffusion) if self.diffusion else None
+        return asdict(self.diffusion) if self.diffusion else None
 
     @classmethod
     def from_saved(
@@ -92,19 +92,23 @@ def fit_inputs(
         HsijaxError: components of spectra that are all the same.
     """
     fractions = config.components == "mnf"
-    around = neighbourhood(chosen, max(1, config.patch // 2)) & valid
+    kept = config.kept_components(cube.shape[2])
+    around = neighbourhood(chosen, config.fitted_patch // 2) & valid
     steps = None
     if fractions or config.times:
         steps = neighbour_steps(cube, around)
     preprocessing = fit_preprocessing(
         cube[around if fractions else chosen],
         scaling=config.scaling,
-        components=config.kept_components(cube.shape[2]),
+        components=kept,
         steps=steps if fractions else None,
     )
     if steps is None or not config.times:
         return Inputs(preprocessing, None)
     seen = preprocessing.differences(steps)
+    # Components stand in the order of what they show, bands do not.
+    guide = GUIDE if kept else seen.shape[1]
     return Inputs(
-        preprocessing, fit_diffusion(seen, times=config.times, edges=config.edges)
+        preprocessing,
+        fit_diffusion(seen, times=config.times, edges=config.edges, guide=guide),
     )

@@ -51,7 +51,7 @@ def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
         (name, format_share(split["leakage"][key])) for key, name in LEAKAGES.items()
     ]
     if "sight" in split:
-        rows += [("a patch is made of, pixels across", str(split["sight"]))]
+        rows += [("leakage is counted over, pixels across", str(split["sight"]))]
     if "confidence" in metrics:
         rows += [
             (f"{name} (%)", format_accuracy(metrics["confidence"][key], runs=runs))
