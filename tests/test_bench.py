@@ -169,8 +169,10 @@ def test_rows_by_default():
     assert {case.config.model for case in cases} == {*BLOCKS, "pixel-cnn", "cube-cnn"}
     assert [case.solver for case in cases[:2]] == ["rk4 x1", None]
     solvers = [case.solver for case in cases if case.solver]
-    assert len(solvers) == len(set(solvers)) == 8
-    assert [case.loops for case in cases if case.solver][-3:] == [False, True, True]
+    assert len(solvers) == len(set(solvers)) == 7
+    assert [case.loops for case in cases if case.solver][-3:] == [False, False, True]
+    every = choose_cases({"model": "odenet"})
+    assert [case.config.adjoint for case in every][-2:] == ["checkpoint", "backsolve"]
     assert {case.config.patch for case in cases} == {5, 1, 3}
     assert {case.channels for case in cases} == {60, 198}
     paper = choose_cases({"preset": "paper", "model": "resnet"})[0]

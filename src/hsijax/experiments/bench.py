@@ -30,7 +30,7 @@ from hsijax.experiments.bench_programs import (
 from hsijax.runs import describe_environment
 
 # Rounds go on until there are enough or the time is over, but the least in any case.
-MEASURING = 10.0  # seconds
+MEASURING = 6.0  # seconds
 LEAST_ROUNDS, MOST_ROUNDS = 3, 21
 
 USES = ("training", "prediction")

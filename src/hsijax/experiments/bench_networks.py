@@ -1,6 +1,6 @@
 """The programs that `hsijax train` and `hsijax unmix` run, on synthetic patches."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax.sharding import Mesh
 
 from hsijax.classification.network import Blueprint
@@ -64,7 +65,7 @@ def _classification(config: TrainConfig, channels: int) -> Programs:
     start.check()
     rng = np.random.default_rng(config.seed)
     padded = _draw_scene(rng, channels, config.patch, config.padding)
-    params = _wake(start.first_params(0))
+    params = _draw_params(start.build)
     labels = rng.integers(CLASSES, size=config.batch)
     loss_fn = cross_entropy(blueprint.network(), config.label_smoothing)
     mesh = make_mesh(1, config.batch)
@@ -98,7 +99,7 @@ def _unmixing(config: UnmixConfig, bands: int) -> Programs:
     blueprint = unmixing.Blueprint(config, bands, ENDMEMBERS)
     rng = np.random.default_rng(config.seed)
     padded = _draw_scene(rng, bands, config.patch, "reflect")
-    params = make_init(blueprint.build)(jax.random.key(config.seed))
+    params = _draw_params(blueprint.build)
     side = min(config.square, SIDE)
     squares = max(1, config.batch // side**2)
     shares = rng.dirichlet(np.ones(ENDMEMBERS), (squares, side, side))
@@ -217,21 +218,20 @@ def _draw_pixels(rng: np.random.Generator, count: int, side: int = 1) -> np.ndar
     return rng.integers(SIDE - side + 1, size=(count, 2)).astype(np.int32)
 
 
-def _wake(params: PyTree) -> PyTree:
-    """Give values to what starts at zero, so that every block has something to do.
+def _draw_params(build: Callable[[nnx.Rngs], nnx.Module]) -> PyTree:
+    """Draw a network's parameters from their shapes, which need not be compiled.
 
-    A field of zeros, as it is before the training, is too easy for adaptive steps.
+    None of a layer's weights starts at zero, as those of a field do in a training: a
+    field of zeros is too easy for adaptive steps.
     """
     rng = np.random.default_rng(0)
 
-    def draw(path: tuple[Any, ...], array: jax.Array) -> jax.Array:
-        name = path[-1].key
-        if name == "scale":
-            return jnp.ones_like(array)
-        if name == "kernel" and not np.any(array):
-            width = np.prod(array.shape[:-1]) ** -0.5
-            drawn = rng.uniform(-width, width, array.shape)
-            return jnp.asarray(drawn, array.dtype)
-        return array
+    def draw(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> jax.Array:
+        drawn = np.full(shape.shape, float(path[-1].key == "scale"))
+        if len(shape.shape) > 1:
+            width = np.prod(shape.shape[:-1]) ** -0.5
+            drawn = rng.uniform(-width, width, shape.shape)
+        return jnp.asarray(drawn, shape.dtype)
 
-    return jax.tree.map_with_path(draw, params)
+    shapes = jax.eval_shape(make_init(build), jax.random.key(0))
+    return jax.tree.map_with_path(draw, shapes)
