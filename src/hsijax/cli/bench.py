@@ -60,7 +60,7 @@ def bench(
     """Measure networks and solvers on this machine: speed, cost, memory.
 
     It takes the training step and the prediction of `hsijax train` and `hsijax unmix`,
-    on synthetic patches. All networks take two to three minutes on two cores; Ctrl-C
+    on synthetic patches. All networks take over two minutes on two cores; Ctrl-C
     prints what is known by then.
 
     \b
