@@ -171,8 +171,8 @@ def test_rows_by_default():
     solvers = [case.solver for case in cases if case.solver]
     assert len(solvers) == len(set(solvers)) == 7
     assert [case.loops for case in cases if case.solver][-3:] == [False, False, True]
-    every = choose_cases({"model": "odenet"})
-    assert [case.config.adjoint for case in every][-2:] == ["checkpoint", "backsolve"]
+    every = [case.solver for case in choose_cases({"model": "odenet"})]
+    assert every[-2:] == ["dopri5 0.001 checkpoint", "dopri5 0.001 backsolve"]
     assert {case.config.patch for case in cases} == {5, 1, 3}
     assert {case.channels for case in cases} == {60, 198}
     paper = choose_cases({"preset": "paper", "model": "resnet"})[0]
