@@ -255,3 +255,12 @@ def test_at_most_so_many_steps_of_a_large_scene():
     steps = neighbour_steps(cube, np.ones((240, 240), bool))
     assert 30_000 < len(steps) <= 50_000
     assert steps.std() == pytest.approx(2**0.5, rel=0.02)
+
+
+def test_few_differences_are_not_taken_for_the_whole_noise():
+    """Without its floor the largest ratio of 20 quiet ones in 50 bands is 5,700."""
+    rng = np.random.default_rng(6)
+    spectra, steps = rng.normal(size=(500, 50)), rng.normal(size=(4000, 50))
+    directions = noise_fractions(spectra - spectra.mean(axis=0), steps[:40], 50)
+    unseen = np.square(steps[40:] @ directions).mean(axis=0)
+    assert unseen.max() / unseen.min() < 30

@@ -16,7 +16,7 @@ from hsijax.models import Classifier, Evaluations, count_evaluations
 from hsijax.models.blocks import MAPS
 from hsijax.models.evaluations import tally_evaluations
 from hsijax.patches import gather_patches
-from hsijax.training.step import PyTree, cross_entropy, split_network
+from hsijax.training.step import cross_entropy, split_network
 
 _gather = jax.jit(gather_patches, static_argnames="patch_side")
 
@@ -33,10 +33,9 @@ def count_case(case: Case, programs: Programs) -> dict[str, Any] | None:
     if not isinstance(config, TrainConfig):
         return None
     network = Blueprint(replace(config, lr=LR), case.channels, CLASSES).network()
-    params = jax.device_get(programs.predict.first)
-    model = nnx.merge(network.train, params)
+    model = nnx.merge(network.train, jax.device_get(programs.predict.first))
     if case.loops:
-        return _count_adaptive(case, programs, params)
+        return _count_adaptive(case, programs, model)
     # Whatever the patches are: a trivial function counts, on one pixel.
     hidden = jnp.zeros((1, 1, 1, MAPS))
     forward = int(model.block.evaluations(hidden)[0])
@@ -54,12 +53,14 @@ def count_case(case: Case, programs: Programs) -> dict[str, Any] | None:
     }
 
 
-def _count_adaptive(case: Case, programs: Programs, params: PyTree) -> dict[str, Any]:
+def _count_adaptive(
+    case: Case, programs: Programs, model: Classifier
+) -> dict[str, Any]:
     """Count with the network, the loss and the patches that are measured."""
     config = case.config
     assert isinstance(config, TrainConfig)
-    network = Blueprint(replace(config, lr=LR), case.channels, CLASSES).network()
     # One device is enough to count.
+    params = jax.device_get(programs.predict.first)
     padded, pixels, labels = jax.device_get(programs.train.rest[:3])
     others = jax.device_get(programs.predict.rest[1])
     trained = _gather(padded, pixels, patch_side=config.patch)
@@ -67,7 +68,6 @@ def _count_adaptive(case: Case, programs: Programs, params: PyTree) -> dict[str,
     plain = replace(config, lr=LR, adjoint=OdeSolver().adjoint)
     forward_only = Blueprint(plain, case.channels, CLASSES).network()
     forward = count_evaluations(nnx.merge(forward_only.train, params), trained).mean
-    model = nnx.merge(network.train, params)
     tally = tally_evaluations(model.block)
     loss_fn = cross_entropy(split_network(model, model), config.label_smoothing)
     wrapped = nnx.to_pure_dict(nnx.state(model, nnx.Param))
