@@ -101,6 +101,20 @@ def test_influence_ends_where_it_is_said_to_end():
     assert 20 + reach(times) == touched.max() < 60
 
 
+@pytest.mark.parametrize("crop", [(0, 40), (0, 41), (13, 58), (14, 58), (18, 58)])
+def test_a_part_diffuses_as_the_whole_does_to_the_last_bit(crop):
+    rng = np.random.default_rng(0)
+    field = rng.normal(size=(58, 44, 6)).astype(np.float32)
+    heat = Diffusion((0.5, 1.0), 1.0, 3)
+    far = reach(heat.times)
+    whole = diffuse(field, np.ones((58, 44), bool), heat)
+    part = slice(*crop)
+    found = diffuse(field[part], np.ones(field[part].shape[:2], bool), heat)
+    inner = slice(far if crop[0] else 0, len(found) - (far if crop[1] < 58 else 0))
+    assert len(found[inner]) > 10
+    assert np.array_equal(found[inner], whole[part][inner])
+
+
 def test_a_scene_of_one_value_stays_as_it_is():
     flat = np.ones((5, 6, 2), np.float32)
     valid = np.ones((5, 6), bool)

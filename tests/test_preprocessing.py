@@ -101,17 +101,20 @@ def test_pixels_without_data_become_zero(spectra):
     assert (mapped[valid] != 0).all()
 
 
-def test_blocks_give_the_same_as_the_whole(spectra, monkeypatch):
-    cube = spectra.reshape(6, 10, 5)
-    valid = np.ones((6, 10), dtype=bool)
-    fitted = fit_preprocessing(spectra, scaling="standard", components=0)
+def test_a_part_comes_out_as_the_whole_does(monkeypatch):
+    rng = np.random.default_rng(0)
+    cube = rng.normal(size=(70, 90, 37)).astype(np.float32)
+    valid = rng.random((70, 90)) < 0.9
+    fitted = fit_preprocessing(cube[valid], scaling="standard", components=11)
     whole = apply(fitted, cube, valid)
-    monkeypatch.setattr(affine, "BLOCK", 8 * 10 * 5 * 4)  # 4 rows, then 2
-    assert np.array_equal(apply(fitted, cube, valid), whole)
+    part = slice(13, 70), slice(5, 88)
+    assert np.array_equal(apply(fitted, cube[part], valid[part]), whole[part])
+    monkeypatch.setattr(affine, "TOGETHER", 64)
+    assert np.allclose(apply(fitted, cube, valid), whole, rtol=0, atol=1e-6)
 
 
 def test_memory_beside_the_result_is_a_few_blocks(monkeypatch):
-    monkeypatch.setattr(affine, "BLOCK", 2**20)
+    monkeypatch.setattr(affine, "TOGETHER", 1024)
     cube = np.ones((400, 100, 100), dtype=np.float32)  # 16 MB
     valid = np.ones((400, 100), dtype=bool)
     fitted = fit_preprocessing(cube[0], scaling="none", components=0)

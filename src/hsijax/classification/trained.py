@@ -135,9 +135,13 @@ class TrainedClassifier:
             valid: pixels that have data.
             region: pixels that diffusion keeps apart from all others; None for none.
         """
-        channels = self.inputs.apply(cube, valid, region)
-        padded = pad_cube(channels, self.config.patch, self.config.padding)
-        return jnp.asarray(padded)
+        return self.pad(self.inputs.apply(cube, valid, region))
+
+    def pad(
+        self, channels: Float[np.ndarray, "rows cols channels"]
+    ) -> Float[Array, "padded_rows padded_cols channels"]:
+        """Surround preprocessed channels for patches, and put them on the device."""
+        return jnp.asarray(pad_cube(channels, self.config.patch, self.config.padding))
 
     def predict(
         self,

@@ -11,10 +11,12 @@ from hsijax.cli.options import (
     Device,
     GroundTruth,
     Json,
+    MaxMemory,
     NoData,
     Quiet,
     RunFolder,
 )
+from hsijax.config.memory import parse_memory
 
 
 def map_run(
@@ -37,6 +39,7 @@ def map_run(
             "--reject", metavar="THRESHOLD", help="No class where less sure than this."
         ),
     ] = None,
+    max_memory: MaxMemory = None,
     data_dir: DataDir = None,
     cube_key: CubeKey = None,
     ground_truth: GroundTruth = None,
@@ -46,6 +49,9 @@ def map_run(
     quiet: Quiet = False,
 ) -> None:
     """Classify all pixels of a run's scene, or of another scene.
+
+    A scene of any size is read, classified and written tile by tile; stopped at any
+    moment, the same command goes on where it was.
 
     Writes a figure with legend, the bare map, and the classes with their confidence
     as GeoTIFF where the scene has a coordinate system, else as ENVI files.
@@ -80,6 +86,7 @@ def map_run(
             number=number,
             labelled_only=labelled,
             reject=reject,
+            memory=parse_memory(max_memory) if max_memory else None,
             progress=progress,
             **given,
         )

@@ -38,6 +38,14 @@ Scale = Annotated[
     float | None,
     typer.Option("--scale", help="Divide the cube by it to get reflectance."),
 ]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="About what the program may take, such as 2G. Default: what fits here.",
+    ),
+]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `hsijax train` wrote.")
 ]

@@ -1,18 +1,22 @@
 """Classify every pixel of a scene with a trained run, and write the maps."""
 
-from dataclasses import dataclass, replace
+import hashlib
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, no_progress
 from hsijax.errors import HsijaxError, UsageError
+from hsijax.experiments.classify_scene import ClassMap, classify_scene
 from hsijax.experiments.confidence import read_temperature
 from hsijax.experiments.reject import check_threshold, warn_uncalibrated
 from hsijax.experiments.task import load_config_scene
+from hsijax.experiments.tile_store import TileStore
 from hsijax.io.cube import Georeference
 from hsijax.io.envi_classification import write_envi_classification, write_envi_layers
 from hsijax.io.geotiff import (
@@ -29,65 +33,18 @@ from hsijax.reports.maps import (
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
+from hsijax.scenes.scene import hash_file
 from hsijax.splits import Split, guarded_region, load_splits, read_splits
 
+# Rows or columns of a picture at most; of a larger scene some pixels are shown.
+LARGEST_PICTURE = 4096
+# What is kept of each pixel: its class, and the confidence in it.
+LAYERS = {
+    "classes": (np.dtype(np.uint16), 1),
+    "confidence": (np.dtype(np.float32), 1),
+}
 
-@dataclass(frozen=True)
-class ClassMap:
-    """The class id of each pixel, 0 where none, and the probability given to it."""
-
-    classes: Int[np.ndarray, "rows cols"]
-    confidence: Float[np.ndarray, "rows cols"]  # NaN where nothing was predicted
-
-    def reject(self, threshold: float) -> "ClassMap":
-        """Leave out the classes of pixels that are less sure than that."""
-        sure = self.confidence >= threshold
-        return replace(self, classes=np.where(sure, self.classes, 0).astype(np.int32))
-
-    @property
-    def rejected(self) -> Bool[np.ndarray, "rows cols"]:
-        """Where something was predicted, and left out again."""
-        return (self.classes == 0) & ~np.isnan(self.confidence)
-
-
-def classify_scene(
-    classifier: TrainedClassifier,
-    scene: Scene,
-    *,
-    labelled_only: bool = False,
-    region: Bool[np.ndarray, "rows cols"] | None = None,
-    progress: Progress = no_progress,
-) -> ClassMap:
-    """Predict every pixel that has data, or every labelled one.
-
-    Border pixels are predicted like all others.
-
-    Args:
-        classifier: of a run.
-        scene: to classify.
-        labelled_only: leave pixels without ground truth out.
-        region: pixels that diffusion keeps apart, see `guarded_region`.
-        progress: shows how far it is.
-
-    Raises:
-        HsijaxError: the scene's bands do not fit the classifier; names which.
-    """
-    classifier.check_bands(scene)
-    check_patch_side(classifier.config.patch, scene.shape)
-    cube, wanted = replace(scene, good_bands=classifier.good_bands).load()
-    padded = classifier.prepare(cube, wanted, region)
-    if labelled_only:
-        if scene.ground_truth is None:
-            raise UsageError(
-                f"--labelled needs a ground truth, and {scene.name} has none: give "
-                "--ground-truth FILE"
-            )
-        wanted = wanted & (scene.ground_truth != 0)
-    found, largest = classifier.predict(padded, np.argwhere(wanted), progress)
-    classes = np.zeros(wanted.shape, np.int32)
-    confidence = np.full(wanted.shape, np.nan, np.float32)
-    classes[wanted], confidence[wanted] = found, largest
-    return ClassMap(classes, confidence)
+log = logging.getLogger("hsijax")
 
 
 def map_run(
@@ -97,6 +54,7 @@ def map_run(
     number: int = 0,
     labelled_only: bool = False,
     reject: float | None = None,
+    memory: int | None = None,
     progress: Progress = no_progress,
     **options: Any,
 ) -> list[Path]:
@@ -111,6 +69,7 @@ def map_run(
         number: which of the folder's trainings classifies, from 0.
         labelled_only: leave pixels without ground truth out.
         reject: leave the class of pixels of less confidence out.
+        memory: bytes that the program may take, about; None for what fits the machine.
         progress: shows how far it is.
         options: further ones of `load_scene`, such as `data_dir`.
 
@@ -138,6 +97,13 @@ def map_run(
         scene = load_config_scene(config, progress, **options)
     else:
         scene = load_scene(scene_name, progress=progress, **options)
+    classifier.check_bands(scene)
+    check_patch_side(config.patch, scene.shape)
+    if labelled_only and scene.ground_truth is None:
+        raise UsageError(
+            f"--labelled needs a ground truth, and {scene.name} has none: give "
+            "--ground-truth FILE"
+        )
     trained_on = manifest["scene"]
     is_own = scene.source.sha256 == trained_on["sha256"]
     split = None
@@ -147,17 +113,8 @@ def map_run(
     if is_own and config.times:  # as it was tested
         drawn = read_splits(run.split_file)[number]
         region = guarded_region(drawn, config.fitted_patch, scene.shape[:2])
-    found = classify_scene(
-        classifier,
-        scene,
-        labelled_only=labelled_only,
-        region=region,
-        progress=progress,
-    )
-    if reject is not None:
-        found = found.reject(reject)
-        if read_temperature(manifest, number) is None:
-            warn_uncalibrated()
+    if reject is not None and read_temperature(manifest, number) is None:
+        warn_uncalibrated()
     parts = [scene.name]
     if not is_own and scene.name == trained_on["name"]:
         parts.append(scene.source.sha256[:8])
@@ -169,8 +126,37 @@ def map_run(
     notes = [_short_name(scene.georeference)]
     if split is not None:
         notes.append(leakage_note(manifest["splits"][number]["leakage"]))
+    stem = run.maps / "-".join(parts)
+    plan = {
+        "network": hash_file(run.network_file(number)),
+        "scene": scene.source.sha256,
+        "labels": _hash_labels(scene) if labelled_only else None,
+        "reject": reject,
+        "apart": region is not None,
+        "nodata": str(scene.nodata),
+    }
+    store = TileStore.open(
+        stem.with_name(f".{stem.name}.tiles"), scene.shape[:2], LAYERS, plan
+    )
+    found = classify_scene(
+        classifier,
+        replace(scene, good_bands=classifier.good_bands),
+        store,
+        labelled_only=labelled_only,
+        region=region,
+        reject=reject,
+        memory=memory,
+        progress=progress,
+    )
     note = "; ".join(text for text in notes if text)
-    return _write(run.maps / "-".join(parts), scene, classifier, found, split, note)
+    files = _write(stem, scene, classifier, found, split, note)
+    store.remove()
+    return files
+
+
+def _hash_labels(scene: Scene) -> str:
+    assert scene.ground_truth is not None
+    return hashlib.sha256(scene.ground_truth.tobytes()).hexdigest()
 
 
 def _write(
@@ -189,22 +175,29 @@ def _write(
     )
     title = f"{scene.name}: {config.model}"
     place = scene.georeference
+    step = -(-max(scene.shape[:2]) // LARGEST_PICTURE)
+    if step > 1:
+        note = "; ".join(filter(None, (note, f"every {step} pixels one is shown")))
+        log.info("the pictures show one of %d x %d pixels, the rasters all", step, step)
+    shown = found.every(step)
+    learned_from = np.concatenate([split.train, split.validation]) if split else None
+    ground_truth = _comparable(scene, classifier)
     save_class_map_figure(
         figure,
-        found.classes,
+        shown.classes,
         classes,
         title=title,
-        ground_truth=_comparable(scene, classifier),
-        train_pixels=np.concatenate([split.train, split.validation]) if split else None,
-        test_pixels=split.test if split else None,
-        rejected=rejected if (rejected := found.rejected).any() else None,
+        ground_truth=None if ground_truth is None else ground_truth[::step, ::step],
+        train_pixels=_every(step, learned_from) if learned_from is not None else None,
+        test_pixels=_every(step, split.test) if split else None,
+        rejected=rejected if (rejected := shown.rejected).any() else None,
         note=note,
         selected_on_test=on_test,
     )
-    save_palette_png(bare[0], found.classes, classes)
+    save_palette_png(bare[0], shown.classes, classes)
     save_confidence_png(
         bare[1],
-        found.confidence,
+        shown.confidence,
         title=f"{title}, confidence",
         selected_on_test=on_test,
     )
@@ -218,6 +211,11 @@ def _write(
         write_envi_classification(rasters[0], found.classes, classes, place)
         write_envi_layers(rasters[1], layers, bands, place)
     return [figure, *bare, *rasters]
+
+
+def _every(step: int, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, "shown 2"]:
+    """Return where pixels are in a picture of every so many rows and columns."""
+    return pixels[(pixels % step == 0).all(axis=1)] // step
 
 
 def _short_name(place: Georeference | None) -> str | None:

@@ -1,6 +1,7 @@
 """ENVI files: a text header beside raw numbers, mapped into memory."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,15 +54,18 @@ def open_envi(path: Path) -> ArrayFile:
     if "spectral library" in kind:
         raise HsijaxError(f"{header_path} describes a spectral library, not a cube")
     data_path = path if path != header_path else find_data(header_path)
-    pixels = map_pixels(data_path, header_path, header)
-    variable = Variable("", pixels.shape, pixels.dtype, lambda *window: pixels[window])
+    open_map = map_pixels(data_path, header_path, header)
+    pixels = open_map()
+    variable = Variable(
+        "", pixels.shape, pixels.dtype, lambda *window: np.array(open_map()[window])
+    )
     if pixels.shape[2] == 1:
         return ArrayFile(
             data_path, (variable,), class_table=_parse_classes(header, header_path)
         )
     wavelengths, fwhm = parse_wavelengths(header, header_path)
     cube = CubeFile(
-        LazyCube.from_array(pixels),
+        LazyCube(pixels.shape, pixels.dtype, variable.read),
         wavelengths=wavelengths,
         fwhm=fwhm,
         good_bands=parse_good_bands(header, header_path),
@@ -96,8 +100,10 @@ def find_data(header_path: Path) -> Path:
     )
 
 
-def map_pixels(path: Path, header_path: Path, header: Header) -> np.ndarray:
-    """Map the data file as `[rows cols bands]`, whatever its order on disk.
+def map_pixels(
+    path: Path, header_path: Path, header: Header
+) -> Callable[[], np.ndarray]:
+    """Return what maps the data file as `[rows cols bands]`, in any order on disk.
 
     Raises:
         HsijaxError: it cannot be read, or is shorter than its header says.
@@ -125,10 +131,13 @@ def map_pixels(path: Path, header_path: Path, header: Header) -> np.ndarray:
             size - needed,
         )
     axes = INTERLEAVES[str(header.get("interleave", "bsq")).lower()]
-    stored = np.memmap(
-        path, dtype, mode="r", offset=offset, shape=tuple(shape[axis] for axis in axes)
-    )
-    return stored.transpose(np.argsort(axes))
+    stored = tuple(shape[axis] for axis in axes)
+
+    def open_map() -> np.ndarray:
+        mapped = np.memmap(path, dtype, mode="r", offset=offset, shape=stored)
+        return mapped.transpose(np.argsort(axes))
+
+    return open_map
 
 
 def _parse_classes(

@@ -24,8 +24,12 @@ def open_npy(path: Path) -> ArrayFile:
     if not isinstance(array, np.ndarray):  # an archive under the wrong suffix
         array.close()
         raise HsijaxError(f"{path} is a .npz archive; rename it to {path.stem}.npz")
-    variable = Variable("", array.shape, array.dtype, lambda *window: array[window])
-    return ArrayFile(path, (variable,))
+
+    # Opened anew, because what was read of a map that stays open counts as memory.
+    def read(*window: slice) -> np.ndarray:
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False)[window])
+
+    return ArrayFile(path, (Variable("", array.shape, array.dtype, read),))
 
 
 def open_npz(path: Path) -> ArrayFile:

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 from hsijax.errors import HsijaxError, UsageError, lookup
 from hsijax.preprocessing.noise import CONSTANT, noise_fractions
 
-# Bytes of float64 that `apply` works on at a time.
-BLOCK = 32 * 2**20
+# Spectra that `apply` maps at a time.
+TOGETHER = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,20 +108,25 @@ def apply(
 ) -> Float[np.ndarray, "rows cols channels"]:
     """Map every pixel of a cube, in float32; pixels that are not valid become 0.
 
-    Works row by row of blocks: beside its result it needs a few blocks of memory.
+    A pixel's channels are the same, to the last bit, in whatever cube it lies. Beside
+    the result it needs a few megabytes.
     """
-    rows, cols, bands = cube.shape
+    rows, cols, _ = cube.shape
     mapped = np.zeros((rows, cols, preprocessing.channels), dtype=np.float32)
-    step = max(1, BLOCK // (8 * cols * bands))
-    for start in range(0, rows, step):
-        block = slice(start, start + step)
-        spectra = cube[block][valid[block]].astype(np.float64)
-        spectra -= preprocessing.offset
+    places = np.flatnonzero(valid)
+    flat = mapped.reshape(rows * cols, -1)
+    pixels = cube.reshape(rows * cols, -1)
+    # Always as many, because sums of products are grouped by the size of the matrix.
+    spectra = np.zeros((TOGETHER, preprocessing.bands))
+    for start in range(0, len(places), TOGETHER):
+        some = places[start : start + TOGETHER]
+        spectra[: len(some)] = pixels[some]
+        found = spectra - preprocessing.offset
         if preprocessing.projection is not None:
-            spectra = spectra @ preprocessing.projection
-        spectra -= preprocessing.shift
-        spectra *= preprocessing.scale
-        mapped[block][valid[block]] = spectra
+            found = found @ preprocessing.projection
+        found -= preprocessing.shift
+        found *= preprocessing.scale
+        flat[some] = found[: len(some)]
     return mapped
 
 

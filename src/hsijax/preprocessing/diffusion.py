@@ -8,6 +8,7 @@ every time: a Chebyshev series in the graph Laplacian L, whose terms all times s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import jax
 import jax.numpy as jnp
@@ -78,25 +79,48 @@ def diffuse(
         diffusion: from `fit_diffusion`.
         inside: a region that is kept to itself; None for none.
     """
-    regions = np.zeros(valid.shape, np.int8)
-    if inside is not None:
-        regions[inside] = 1
-    regions[~valid] = -1
     rows, cols, count = channels.shape
+    sides = _prime_sides(rows, cols)
+    regions = np.full(sides, -1, np.int8)
+    regions[:rows, :cols] = np.where(valid, 0 if inside is None else inside, -1)
+    guide = np.zeros((*sides, diffusion.guide), np.float32)
+    guide[:rows, :cols] = channels[..., : diffusion.guide]
     down, right = _conductances(
-        jnp.asarray(channels[..., : diffusion.guide]),
-        jnp.asarray(regions),
-        np.float32(diffusion.width),
+        jnp.asarray(guide), jnp.asarray(regions), np.float32(diffusion.width)
     )
     terms = series(diffusion.times)
     found = np.empty((rows, cols, len(terms), count), np.float32)
     # Channels do not meet in it, so any number may go at a time.
     group = max(1, AT_ONCE // (4 * rows * cols))
     for start in range(0, count, group):
-        some = slice(start, start + group)
-        sums = _flow(jnp.asarray(channels[..., some]), down, right, terms)
-        found[..., some] = np.moveaxis(np.asarray(sums), 0, 2)
+        some = channels[..., start : start + group]
+        filled = np.zeros((*sides, some.shape[2]), np.float32)
+        filled[:rows, :cols] = some
+        sums = np.asarray(_flow(jnp.asarray(filled), down, right, terms))
+        found[..., start : start + group] = np.moveaxis(sums[:, :rows, :cols], 0, 2)
     return found.reshape(rows, cols, len(terms) * count)
+
+
+def _prime_sides(rows: int, cols: int) -> tuple[int, int]:
+    """Return sides that are prime, not the same, and hold so many rows and columns.
+
+    So a part of a scene comes out as the whole does, to the last bit: XLA divides the
+    rows among processors and rounds otherwise where they divide evenly, or where both
+    sides are the same.
+
+    >>> _prime_sides(145, 145), _prime_sides(1, 1)
+    ((149, 151), (2, 3))
+    """
+    first = _next_prime(rows)
+    second = _next_prime(cols)
+    return first, second if second != first else _next_prime(second + 1)
+
+
+def _next_prime(least: int) -> int:
+    number = max(least, 2)
+    while any(number % factor == 0 for factor in range(2, isqrt(number) + 1)):
+        number += 1
+    return number
 
 
 def series(times: Sequence[float]) -> Float[np.ndarray, "times terms"]:

@@ -16,6 +16,8 @@ from hsijax.preprocessing.affine import (
 )
 from hsijax.preprocessing.diffusion import GUIDE, Diffusion, diffuse, fit_diffusion
 from hsijax.preprocessing.noise import neighbour_steps
+from hsijax.scenes import Scene
+from hsijax.scenes.tiles import Window, whole_window
 from hsijax.splits import neighbourhood
 
 
@@ -45,10 +47,39 @@ class Inputs:
             valid: pixels that have data.
             region: pixels that diffusion keeps apart from all others; None for none.
         """
-        mapped = apply(self.preprocessing, cube, valid)
+        return self.flow(apply(self.preprocessing, cube, valid), valid, region)
+
+    def read(
+        self, scene: Scene, window: Window | None = None
+    ) -> tuple[Float[np.ndarray, "rows cols channels"], Bool[np.ndarray, "rows cols"]]:
+        """Read a scene, or a window of it, as the channels that are yet to flow.
+
+        The cube itself is never in memory, only some rows of it at a time.
+
+        Returns:
+            The channels, and which pixels have data.
+
+        Raises:
+            HsijaxError: a valid pixel holds NaN or an infinite number.
+        """
+        size = (window or whole_window(scene.shape)).shape
+        channels = np.empty((*size, self.preprocessing.channels), np.float32)
+        valid = np.empty(size, bool)
+        for rows, block, good in scene.clean_blocks(window):
+            channels[rows] = apply(self.preprocessing, block, good)
+            valid[rows] = good
+        return channels, valid
+
+    def flow(
+        self,
+        channels: Float[np.ndarray, "rows cols channels"],
+        valid: Bool[np.ndarray, "rows cols"],
+        region: Bool[np.ndarray, "rows cols"] | None = None,
+    ) -> Float[np.ndarray, "rows cols features"]:
+        """Let preprocessed channels diffuse, if they are to; see `apply`."""
         if self.diffusion is None:
-            return mapped
-        return diffuse(mapped, valid, self.diffusion, region)
+            return channels
+        return diffuse(channels, valid, self.diffusion, region)
 
     def arrays(self) -> dict[str, Any]:
         """Return the arrays that `from_saved` needs, for a checkpoint."""

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, Integer, Shaped
 from hsijax.errors import HsijaxError
 from hsijax.io.cube import Georeference, LazyCube
 from hsijax.io.ground_truth import check_ground_truth_size
+from hsijax.scenes.tiles import Window, whole_window
 
 BLOCK_BYTES = 2**25  # of the cube that are looked at in one go
 
@@ -113,15 +114,22 @@ class Scene:
             )
         return self.ground_truth
 
-    def blocks(self) -> Iterator[tuple[slice, Shaped[np.ndarray, "rows cols bands"]]]:
-        """Yield the cube's good bands, some rows at a time, with the slice of rows."""
-        rows, cols, bands = self.shape
-        step = max(1, BLOCK_BYTES // (cols * bands * self.cube.dtype.itemsize))
-        for start in range(0, rows, step):
-            window = slice(start, min(start + step, rows))
-            block = np.asarray(self.cube.read(window, slice(0, cols)))
+    def blocks(
+        self, window: Window | None = None
+    ) -> Iterator[tuple[slice, Shaped[np.ndarray, "rows cols bands"]]]:
+        """Yield the cube's good bands, some rows at a time, with the slice of rows.
+
+        With a window, its pixels alone; its rows are counted from its first one.
+        """
+        rows, cols = window or whole_window(self.shape)
+        height, width = Window(rows, cols).shape
+        step = max(1, BLOCK_BYTES // (width * self.shape[2] * self.cube.dtype.itemsize))
+        for start in range(0, height, step):
+            stop = min(start + step, height)
+            these = slice(rows.start + start, rows.start + stop)
+            block = np.asarray(self.cube.read(these, cols))
             yield (
-                window,
+                slice(start, stop),
                 block if self.good_bands.all() else block[:, :, self.good_bands],
             )
 
@@ -146,66 +154,94 @@ class Scene:
         return np.concatenate([self.is_valid(block) for _, block in self.blocks()])
 
     def load(
-        self, *, drop_broken: bool = False
+        self, window: Window | None = None, *, drop_broken: bool = False
     ) -> tuple[Float[np.ndarray, "rows cols bands"], Bool[np.ndarray, "rows cols"]]:
         """Read the good bands as float32, not rescaled, and which pixels are valid.
 
-        Pixels without data are 0 in all bands. With `drop_broken` so are, with a
-        warning, those that hold NaN, infinite numbers or the no-data value in some of
-        them.
+        See `clean_blocks`, of which this is all in one.
 
         Raises:
             HsijaxError: a valid pixel holds NaN or an infinite number.
         """
-        rows, cols, _ = self.shape
-        values = np.empty((rows, cols, int(self.good_bands.sum())), dtype=np.float32)
-        valid = np.empty((rows, cols), dtype=bool)
-        broken = np.zeros((rows, cols), dtype=bool)
-        partial = np.zeros((rows, cols), dtype=bool)
-        for window, block in self.blocks():
-            valid[window] = self.is_valid(block)
-            with np.errstate(over="ignore"):  # a value too large for float32 is inf
-                values[window] = block
-            values[window][~valid[window]] = 0
-            if block.dtype.kind == "f":
-                broken[window] = ~np.isfinite(values[window]).all(axis=2)
-            # Zero is an ordinary value where it is not the whole spectrum.
-            if self.nodata:
-                partial[window] = (block == self.nodata).any(axis=2) & valid[window]
-        if drop_broken:
-            self._drop(values, valid, broken | partial)
-        elif broken.any():
-            raise HsijaxError(self._describe_broken(values, broken))
-        elif partial.any():
-            log.warning(
-                "%s: %d pixels hold the no-data value %g in some bands only; they are "
-                "used as they are",
-                self.source.path,
-                np.count_nonzero(partial),
-                self.nodata,
-            )
+        size = (window or whole_window(self.shape)).shape
+        values = np.empty((*size, int(self.good_bands.sum())), dtype=np.float32)
+        valid = np.empty(size, dtype=bool)
+        for rows, block, good in self.clean_blocks(window, drop_broken=drop_broken):
+            values[rows], valid[rows] = block, good
         return values, valid
 
-    def _drop(self, values: np.ndarray, valid: np.ndarray, broken: np.ndarray) -> None:
-        if broken.any():
+    def clean_blocks(
+        self, window: Window | None = None, *, drop_broken: bool = False
+    ) -> Iterator[
+        tuple[
+            slice,
+            Float[np.ndarray, "rows cols bands"],
+            Bool[np.ndarray, "rows cols"],
+        ]
+    ]:
+        """Yield rows, their good bands as float32, and which pixels are valid.
+
+        Pixels without data are 0 in all bands. With `drop_broken` so are those that
+        hold NaN, infinite numbers or the no-data value in some of them. What is wrong
+        with some pixels of a whole scene is said in a warning, of a window's it is not.
+
+        Raises:
+            HsijaxError: a valid pixel holds NaN or an infinite number.
+        """
+        dropped = part = 0
+        for rows, block in self.blocks(window):
+            valid = self.is_valid(block)
+            with np.errstate(over="ignore"):  # a value too large for float32 is inf
+                values = block.astype(np.float32)
+            values[~valid] = 0
+            broken = partial = np.zeros_like(valid)
+            if block.dtype.kind == "f":
+                broken = ~np.isfinite(values).all(axis=2)
+            # Zero is an ordinary value where it is not the whole spectrum.
+            if self.nodata:
+                partial = (block == self.nodata).any(axis=2) & valid
+            if drop_broken:
+                broken |= partial
+                values[broken] = 0
+                valid[broken] = False
+                dropped += np.count_nonzero(broken)
+            elif broken.any():
+                row, col = np.argwhere(broken)[0].tolist()
+                corner = window or whole_window(self.shape)
+                first = corner.rows.start + rows.start + row, corner.cols.start + col
+                count = int(np.count_nonzero(broken))
+                raise HsijaxError(self._describe_broken(values[row, col], count, first))
+            part += np.count_nonzero(partial)
+            yield rows, values, valid
+        if window is not None:
+            return
+        if dropped:
             log.warning(
                 "%s: %d pixels hold NaN, infinite or no-data values in some bands; "
                 "they are left out",
                 self.source.path,
-                np.count_nonzero(broken),
+                dropped,
             )
-        values[broken] = 0
-        valid[broken] = False
+        elif part:
+            log.warning(
+                "%s: %d pixels hold the no-data value %g in some bands only; they are "
+                "used as they are",
+                self.source.path,
+                part,
+                self.nodata,
+            )
 
-    def _describe_broken(self, values: np.ndarray, broken: np.ndarray) -> str:
-        row, col = np.argwhere(broken)[0]
-        bad_bands = ~np.isfinite(values[row, col])
+    def _describe_broken(
+        self, spectrum: np.ndarray, count: int, first: tuple[int, int]
+    ) -> str:
+        row, col = first
+        bad_bands = ~np.isfinite(spectrum)
         band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)] + 1
         advice = "replace them, or mark their bands as bad (bbl of an ENVI header)"
         if self.nodata is None and bad_bands.all():
             advice = "if they mark missing pixels, name the value: --nodata nan"
         return (
-            f"{self.source.path}: {np.count_nonzero(broken)} pixels hold NaN or "
+            f"{self.source.path}: {count} pixels hold NaN or "
             f"infinite values, the first at row {row}, column {col} (from 0), band "
             f"{band} (from 1): {advice}"
         )

@@ -44,7 +44,7 @@ def read_envi_library(path: Path, key: str | None = None) -> SpectralLibrary:
             f"type' is '{header.get('file type', '')}'"
         )
     data_path = path if path != header_path else find_data(header_path)
-    spectra = np.asarray(map_pixels(data_path, header_path, header)[:, :, 0])
+    spectra = np.asarray(map_pixels(data_path, header_path, header)()[:, :, 0])
     scale = _find_scale(header, header_path)
     if scale != 1:
         log.info(

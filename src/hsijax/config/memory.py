@@ -1,0 +1,48 @@
+"""How much memory may be used."""
+
+import os
+import re
+import sys
+
+from hsijax.errors import UsageError
+
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+# More makes no map faster.
+MOST = 3 * 2**29
+
+
+def parse_memory(text: str) -> int:
+    """Return the bytes that a text such as 800M, 1.5G or 2GB means.
+
+    Raises:
+        UsageError: it is no such text.
+
+    >>> parse_memory("1.5G"), parse_memory("800 MB")
+    (1610612736, 838860800)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]?)i?b?\s*", text.lower())
+    size = int(float(found[1]) * UNITS[found[2]]) if found else 0
+    if not size:
+        raise UsageError(
+            f"'{text}' is no amount of memory: give one such as 800M or 2G"
+        )
+    return size
+
+
+def default_memory() -> int:
+    """Return a quarter of the memory that is free here, at most 1.5 GB; in bytes."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return MOST
+    return min(free // 4, MOST)
+
+
+def resident_memory() -> int:
+    """Return the bytes of memory that this program has taken at most so far."""
+    try:
+        import resource
+    except ImportError:  # no such thing on Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
