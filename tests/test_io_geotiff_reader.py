@@ -248,5 +248,5 @@ def test_missing_rasterio_is_said(tmp_path, monkeypatch):
 
 def test_messages_list_the_suffix(tmp_path):
     (tmp_path / "x.foo").write_text("1")
-    assert ".hdr, .tif, .tiff, and no ENVI header" in info(tmp_path / "x.foo").stderr
+    assert ".hdr, .tif, .tiff, " in info(tmp_path / "x.foo").stderr
     assert "there is no file none.tif" in info("none.tif").stderr

@@ -41,13 +41,13 @@ CORE = {
 EXTRAS = {
     "cuda12": (("jax_cuda12_plugin",), "NVIDIA GPUs with a driver >= 525; Linux"),
     "cuda13": (("jax_cuda13_plugin",), "NVIDIA GPUs with a driver >= 580; Linux"),
-    "geo": (("rasterio", "xarray", "h5netcdf"), "GeoTIFF maps"),
+    "geo": (("rasterio",), "GeoTIFF scenes and maps"),
     "dask": (
         ("dask", "distributed"),
         "nothing yet: for several machines later",
     ),
     "samples": (("tensorly",), "the real Indian Pines scene, with no download"),
-    "zarr": (("zarr",), "patches written as Zarr"),
+    "zarr": (("zarr",), "scenes and patches as Zarr"),
 }
 
 

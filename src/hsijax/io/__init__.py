@@ -7,9 +7,11 @@ from hsijax.io.arrays import ArrayFile, check_is_data
 from hsijax.io.choose import choose_cube
 from hsijax.io.cube import CubeFile
 from hsijax.io.envi import find_header, open_envi
-from hsijax.io.geotiff_reader import open_geotiff
+from hsijax.io.hdf import open_hdf
 from hsijax.io.mat import open_mat
+from hsijax.io.metadata_xml import open_metadata, open_tiff
 from hsijax.io.npy import open_npy, open_npz
+from hsijax.io.zarr_store import is_zarr, open_zarr
 
 # What opens a file, by its suffix. Any name with an ENVI header beside it is ENVI.
 READERS = {
@@ -17,8 +19,15 @@ READERS = {
     ".npy": open_npy,
     ".npz": open_npz,
     ".hdr": open_envi,
-    ".tif": open_geotiff,
-    ".tiff": open_geotiff,
+    ".tif": open_tiff,
+    ".tiff": open_tiff,
+    ".xml": open_metadata,
+    ".nc": open_hdf,
+    ".nc4": open_hdf,
+    ".h5": open_hdf,
+    ".hdf5": open_hdf,
+    ".he5": open_hdf,
+    ".zarr": open_zarr,
 }
 
 
@@ -28,8 +37,11 @@ def open_file(path: Path) -> ArrayFile:
     Raises:
         HsijaxError: there is no such file, its format is not known, or it is damaged.
     """
-    check_is_data(path)
     reader = READERS.get(path.suffix.lower())
+    if is_zarr(path):  # a folder of any name
+        reader = open_zarr
+    elif reader is not open_zarr:
+        check_is_data(path)
     if reader is None and find_header(path):
         reader = open_envi
     if reader is None:

@@ -1,6 +1,6 @@
 """What a file holds before it is known which of it is the cube."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +33,21 @@ class Variable:
         """Whether it holds integers or real numbers."""
         return self.dtype.kind in "iuf"
 
-    def as_cube(self) -> LazyCube:
-        """View a three-dimensional array as `[rows cols bands]`."""
-        rows, cols, bands = self.shape
-        return LazyCube((rows, cols, bands), self.dtype, self.read)
+    def as_cube(self, axes: tuple[int, int, int] = (0, 1, 2)) -> LazyCube:
+        """View a three-dimensional array as `[rows cols bands]`.
+
+        `axes` says which of its axes are rows, columns and bands.
+        """
+        rows, cols, bands = (self.shape[axis] for axis in axes)
+        if axes == (0, 1, 2):
+            return LazyCube((rows, cols, bands), self.dtype, self.read)
+
+        def read(rows: slice, cols: slice) -> np.ndarray:
+            window = [slice(None)] * 3
+            window[axes[0]], window[axes[1]] = rows, cols
+            return self.read(*window).transpose(axes)
+
+        return LazyCube((rows, cols, bands), self.dtype, read)
 
     def __str__(self) -> str:
         name = f"'{self.name}' " if self.name else "an array "
@@ -48,13 +59,15 @@ class ArrayFile:
     """The arrays of a file, and what the file itself says about them.
 
     `cube` is set by formats that describe a cube; elsewhere it is worked out from
-    shapes. `class_table` has (value, name, colour) of a classification raster.
+    shapes. `class_table` has (value, name, colour) of a classification raster. Formats
+    that name the axes of arrays list all arrays with an axis of bands in `cubes`.
     """
 
     path: Path
     variables: tuple[Variable, ...]
     cube: CubeFile | None = None
     class_table: tuple[tuple[int, str, Colour | None], ...] = ()
+    cubes: Mapping[str, CubeFile] | None = None
 
     def named(self, key: str) -> Variable:
         """Return one variable.
@@ -104,7 +117,9 @@ def check_is_data(path: Path) -> None:
         raise HsijaxError(f"cannot read {path}: {error.strerror}") from error
     if not start:
         raise HsijaxError(f"{path} is empty; get the file again")
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(HTML_STARTS):
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    is_xml = path.suffix.lower() == ".xml" and b"<html" not in text
+    if text.startswith(HTML_STARTS) and not is_xml:
         raise HsijaxError(
             f"{path} is a web page, not data: the server answered the download with "
             "an HTML page; delete the file and get it from another address"

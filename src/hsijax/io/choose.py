@@ -54,6 +54,8 @@ def choose_cube(
         return _as_cube(file, file.named(key), size)
     numbers = [variable for variable in file.variables if variable.is_number]
     cubes = [v for v in numbers if len(v.shape) == 3 and v.shape[2] > 1]
+    if file.cubes is not None:
+        cubes = [v for v in numbers if v.name in file.cubes]
     spectra = [v for v in numbers if v.name in SPECTRA_NAMES and len(v.shape) == 2]
     fitting = [v for v in spectra if _fits(v, size)]
     if expected:
@@ -69,6 +71,8 @@ def choose_cube(
     hint = ""
     if spectra:
         hint = f"; {spectra[0]} looks like pixels as columns, but no nRow, nCol fit it"
+    elif file.cubes is not None and any(len(v.shape) == 3 for v in numbers):
+        hint = "; no array of it names an axis of bands (wavelength, band)"
     raise NoCubeError(
         f"{file.path} holds no cube (rows x columns x bands of numbers); it holds: "
         f"{file.contents()}{hint}"
@@ -80,6 +84,8 @@ def _as_cube(
 ) -> ChosenCube:
     scale = _find_number(file, SCALE_NAMES)
     scale = scale if scale and scale > 0 else None
+    if file.cubes is not None and variable.name in file.cubes:
+        return ChosenCube(file.cubes[variable.name], variable)
     if variable.is_number and len(variable.shape) == 3:
         return ChosenCube(CubeFile(variable.as_cube(), scale=scale), variable)
     if size is None or not _fits(variable, size):

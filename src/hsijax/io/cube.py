@@ -1,10 +1,10 @@
 """What every reader returns: a cube that is read when it is looked at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Integer, Shaped
 
 
 @dataclass(frozen=True)
@@ -55,3 +55,20 @@ class CubeFile:
     nodata: float | None = None
     scale: float | None = None  # reflectance is the values divided by it
     georeference: Georeference | None = None
+
+
+def stack_bands(
+    cubes: Sequence[LazyCube], order: Integer[np.ndarray, " bands"]
+) -> LazyCube:
+    """Put the bands of several cubes of one size side by side, and pick some of them.
+
+    `order` counts all bands, those of the first cube first.
+    """
+    rows, cols, _ = cubes[0].shape
+
+    def read(rows: slice, cols: slice) -> np.ndarray:
+        parts = [cube.read(rows, cols) for cube in cubes]
+        return np.concatenate(parts, axis=2)[:, :, order]
+
+    dtype = np.result_type(*(cube.dtype for cube in cubes))
+    return LazyCube((rows, cols, order.size), dtype, read)

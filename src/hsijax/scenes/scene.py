@@ -30,7 +30,21 @@ class LandClass:
 
 
 def hash_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal digits."""
+    """Return the sha256 of a file's bytes, in hexadecimal digits.
+
+    That of a folder, such as a Zarr store, is the sha256 of a list of its files, in
+    the order of their names, each with its own sha256 as `sha256sum` prints it.
+    """
+    if path.is_dir():
+        digest = hashlib.sha256()
+        names = sorted(
+            file.relative_to(path).as_posix()
+            for file in path.rglob("*")
+            if file.is_file()
+        )
+        for name in names:
+            digest.update(f"{hash_file(path / name)}  {name}\n".encode())
+        return digest.hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -44,7 +58,7 @@ class SourceFile:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file's bytes; read once, when first asked for."""
+        """Hash of the file's (or folder's) bytes; read once, when first asked for."""
         return hash_file(self.path)
 
 
