@@ -13,6 +13,7 @@ from hsijax.cli.options import (
     Json,
     NoData,
     Quiet,
+    RasterFormat,
     RunFolder,
 )
 
@@ -41,6 +42,7 @@ def map_run(
     cube_key: CubeKey = None,
     ground_truth: GroundTruth = None,
     nodata: NoData = None,
+    raster_format: RasterFormat = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -48,14 +50,15 @@ def map_run(
     """Classify all pixels of a run's scene, or of another scene.
 
     Writes a figure with legend, the bare map, and the classes with their confidence
-    as GeoTIFF where the scene has a coordinate system, else as ENVI files.
+    as GeoTIFF where the scene has a coordinate system, else as ENVI files; each with a
+    style, so that QGIS shows the legend.
 
     \b
     Examples:
     $ hsijax map runs/indian-pines-odenet-1
     $ hsijax map runs/indian-pines-odenet-1 --labelled
     $ hsijax map runs/my-odenet-1 other.hdr
-    $ hsijax map runs/my-odenet-1 --reject 0.9
+    $ hsijax map runs/my-odenet-1 --reject 0.9 --format envi
     """
     from hsijax.devices import select_device, set_up_compilation_cache
 
@@ -80,6 +83,7 @@ def map_run(
             number=number,
             labelled_only=labelled,
             reject=reject,
+            raster_format=raster_format or "auto",
             progress=progress,
             **given,
         )

@@ -1,5 +1,6 @@
 """File formats, both ways."""
 
+import os
 from pathlib import Path
 
 from hsijax.errors import HsijaxError
@@ -10,6 +11,9 @@ from hsijax.io.envi import find_header, open_envi
 from hsijax.io.geotiff_reader import open_geotiff
 from hsijax.io.mat import open_mat
 from hsijax.io.npy import open_npy, open_npz
+
+# MiB of rasters that GDAL keeps in memory; else 5 % of what the machine has.
+os.environ.setdefault("GDAL_CACHEMAX", "64")
 
 # What opens a file, by its suffix. Any name with an ENVI header beside it is ENVI.
 READERS = {
