@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -395,29 +396,43 @@ def test_interrupted_lesson_of_mixtures_ends_the_same(crop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "suffix"),
+    ("name", "chosen", "suffix"),
     [
-        ("aviris_ng/ang20160910t185702_2rdn_img", ".tif"),
-        ("emit/emit20250324t221005_jpl_unmix_ex", ".img"),
-        ("enmap_potsdam/images/enmap_potsdam_tile_128_0.tif", ".tif"),
+        ("aviris_ng/ang20160910t185702_2rdn_img", "auto", ".tif"),
+        ("emit/emit20250324t221005_jpl_unmix_ex", "auto", ".img"),
+        ("enmap_potsdam/images/enmap_potsdam_tile_128_0.tif", "envi", ".img"),
     ],
 )
-def test_scene_of_a_stranger_as_it_is(name, suffix, shared_data, tmp_path):
+def test_scene_of_a_stranger_as_it_is(name, chosen, suffix, shared_data, tmp_path):
     found = unmixed(
         *("--model", "fcls", shared_data / name, "--endmembers", "vca"),
-        *("--count", 4, "--out", tmp_path / "run"),
+        *("--count", 4, "--out", tmp_path / "run", "--format", chosen),
     )
     assert found["kkt"] < 1e-9
     assert found["rmse"] is None
-    raster = tmp_path / "run" / "maps" / f"abundances{suffix}"
-    assert raster.is_file()
+    maps = tmp_path / "run" / "maps"
+    rasters = sorted(path.name for path in maps.iterdir() if path.suffix == suffix)
+    layers = ("abundances", "residuals", "uncertainty")
+    assert rasters == [f"{layer}{suffix}" for layer in layers]
+    for raster in rasters:
+        assert (maps / raster).with_suffix(".qml").is_file()
+    with np.load(maps / "abundances.npz") as arrays:
+        expected = np.moveaxis(arrays["abundances"], 2, 0).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rasterio says that the EMIT crop has no place
+        dataset = rasterio.open(maps / rasters[0])
+    with dataset:
+        assert (dataset.crs is None) == name.startswith("emit")
+        assert dataset.descriptions[0] == "endmember 1"
+        assert np.isnan(dataset.nodata)
+        np.testing.assert_array_equal(dataset.read(), expected)
     if suffix == ".tif":
-        with rasterio.open(raster) as dataset:
-            assert dataset.count == 4
-            assert dataset.crs is not None
-            assert dataset.descriptions[0] == "endmember 1"
-            sums = dataset.read(masked=True).sum(axis=0)
-        np.testing.assert_allclose(sums.compressed(), 1, atol=1e-5)
+        with rasterio.open(maps / "residuals.tif") as dataset:
+            names = ("RMSE", "spectral angle, radians", "KKT violation")
+            assert dataset.descriptions == names
+            assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            text = dataset.tags()["TIFFTAG_IMAGEDESCRIPTION"]
+            assert text.endswith("fcls, residuals")
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def test_spectral_reads_values_names_and_colours(tmp_path):
     image = open_image(path)
     assert np.asarray(image.load())[..., 0].tolist() == CLASS_MAP.tolist()
     assert np.dtype(image.dtype) == np.uint8
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["map.hdr", "map.img"]
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == ["map.hdr", "map.img", "map.qml"]
 
 
 def test_gdal_reads_place_names_and_colours(tmp_path):
@@ -189,3 +190,23 @@ def test_our_reader_reads_what_we_write(tmp_path, crs):
     assert cube_file is not None
     assert cube_file.georeference == place
     assert cube_file.cube.load().tolist() == np.ones((2, 3, 2)).tolist()
+
+
+def test_blocks_of_a_memory_map_make_the_same_file(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    layers = rng.random((70, 9, 2)).astype(np.float32)
+    class_map = rng.choice([0, 1, 3], (70, 9))
+    np.save(tmp_path / "c.npy", class_map)
+    np.save(tmp_path / "f.npy", layers)
+    write_envi_classification(tmp_path / "whole-c.img", class_map, CLASSES)
+    write_envi_layers(tmp_path / "whole-f.img", layers, ["one", "other"])
+    monkeypatch.setattr("hsijax.io.row_blocks.BLOCK_BYTES", 9 * 8 * 16)
+    mapped = np.load(tmp_path / "c.npy", mmap_mode="r")
+    write_envi_classification(tmp_path / "blocks-c.img", mapped, CLASSES)
+    mapped = np.load(tmp_path / "f.npy", mmap_mode="r")
+    write_envi_layers(tmp_path / "blocks-f.img", mapped, ["one", "other"])
+    for suffix in ("c.img", "c.hdr", "f.img", "f.hdr"):
+        one, other = (tmp_path / f"{name}-{suffix}" for name in ("whole", "blocks"))
+        assert one.read_bytes() == other.read_bytes()
+    found = np.asarray(open_image(tmp_path / "blocks-f.img").load())
+    np.testing.assert_array_equal(found, layers)

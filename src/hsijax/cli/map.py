@@ -14,6 +14,7 @@ from hsijax.cli.options import (
     MaxMemory,
     NoData,
     Quiet,
+    RasterFormat,
     RunFolder,
 )
 from hsijax.config.memory import parse_memory
@@ -44,6 +45,7 @@ def map_run(
     cube_key: CubeKey = None,
     ground_truth: GroundTruth = None,
     nodata: NoData = None,
+    raster_format: RasterFormat = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -54,14 +56,15 @@ def map_run(
     moment, the same command goes on where it was.
 
     Writes a figure with legend, the bare map, and the classes with their confidence
-    as GeoTIFF where the scene has a coordinate system, else as ENVI files.
+    as GeoTIFF where the scene has a coordinate system, else as ENVI files; each with a
+    style, so that QGIS shows the legend.
 
     \b
     Examples:
     $ hsijax map runs/indian-pines-odenet-1
     $ hsijax map runs/indian-pines-odenet-1 --labelled
     $ hsijax map runs/my-odenet-1 other.hdr
-    $ hsijax map runs/my-odenet-1 --reject 0.9
+    $ hsijax map runs/my-odenet-1 --reject 0.9 --format envi
     """
     from hsijax.devices import select_device, set_up_compilation_cache
 
@@ -87,6 +90,7 @@ def map_run(
             labelled_only=labelled,
             reject=reject,
             memory=parse_memory(max_memory) if max_memory else None,
+            raster_format=raster_format or "auto",
             progress=progress,
             **given,
         )

@@ -23,6 +23,10 @@ GroundTruth = Annotated[
         "--ground-truth", metavar="FILE[:KEY]", help="Class raster of the scene."
     ),
 ]
+RasterFormat = Annotated[
+    str | None,
+    typer.Option("--format", help="Of maps: auto (else), geotiff or envi."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Device = Annotated[

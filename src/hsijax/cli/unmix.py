@@ -14,6 +14,7 @@ from hsijax.cli.options import (
     Json,
     NoData,
     Quiet,
+    RasterFormat,
     Scale,
 )
 from hsijax.config import UNMIX_PRESETS, UnmixConfig
@@ -203,6 +204,7 @@ def unmix(
         Path | None,
         typer.Option("--resume", metavar="RUN", help="Go on with an unfinished run."),
     ] = None,
+    format: RasterFormat = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,

@@ -5,6 +5,8 @@ from typing import Any
 
 from hsijax.errors import UsageError, suggest
 
+# What maps are written as; auto: GeoTIFF where the scene has a coordinate system.
+RASTER_FORMATS = ["auto", "geotiff", "envi"]
 # A setting, its least and its largest value.
 Range = tuple[str, int | float, int | float]
 

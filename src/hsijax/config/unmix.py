@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hsijax.config.checks import Range, check_choices, check_patch, check_ranges
+from hsijax.config.checks import (
+    RASTER_FORMATS,
+    Range,
+    check_choices,
+    check_patch,
+    check_ranges,
+)
 from hsijax.errors import UsageError
 
 # What each method needs. Solvers are given the endmembers, learners are shown pixels
@@ -108,6 +114,7 @@ class UnmixConfig:
     runs: int = 1
     seed: int = 0
     select: str = "last"  # or "validation"
+    format: str = "auto"  # of the maps, or "geotiff" or "envi"
 
     def __post_init__(self) -> None:
         """Check each value that has a range of its own."""
@@ -164,6 +171,7 @@ CHOICES: dict[str, list[str]] = {
     "norm": ["none", "l1", "l2", "max"],
     "scaling": ["standard", "minmax", "none"],
     "select": ["last", "validation"],
+    "format": RASTER_FORMATS,
 }
 
 # Zhang et al., GRSL 2018; the layer F10, the dropout rate and the epochs are not

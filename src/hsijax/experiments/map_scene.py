@@ -17,13 +17,13 @@ from hsijax.experiments.confidence import read_temperature
 from hsijax.experiments.reject import check_threshold, warn_uncalibrated
 from hsijax.experiments.task import load_config_scene
 from hsijax.experiments.tile_store import TileStore
-from hsijax.io.cube import Georeference
-from hsijax.io.envi_classification import write_envi_classification, write_envi_layers
-from hsijax.io.geotiff import (
-    can_write_geotiff,
-    write_class_geotiff,
-    write_float_geotiff,
+from hsijax.experiments.write_layers import (
+    check_raster_format,
+    choose_raster_format,
+    write_class_raster,
+    write_float_raster,
 )
+from hsijax.io.cube import Georeference
 from hsijax.patches import check_patch_side
 from hsijax.reports.maps import (
     save_class_map_figure,
@@ -55,13 +55,14 @@ def map_run(
     labelled_only: bool = False,
     reject: float | None = None,
     memory: int | None = None,
+    raster_format: str = "auto",
     progress: Progress = no_progress,
     **options: Any,
 ) -> list[Path]:
     """Write the class map of the run's own scene, or of another one.
 
     Written are a figure with legend, the bare map as PNG, and both layers, class and
-    confidence, as GeoTIFF where the scene has a place on Earth and as ENVI elsewhere.
+    confidence, as rasters for a GIS.
 
     Args:
         run: a run whose training `number` has ended.
@@ -70,6 +71,7 @@ def map_run(
         labelled_only: leave pixels without ground truth out.
         reject: leave the class of pixels of less confidence out.
         memory: bytes that the program may take, about; None for what fits the machine.
+        raster_format: as `choose_raster_format` takes it.
         progress: shows how far it is.
         options: further ones of `load_scene`, such as `data_dir`.
 
@@ -77,12 +79,13 @@ def map_run(
         The files, in the run's folder of maps.
 
     Raises:
-        UsageError: there is no such training in the folder, or no such threshold.
+        UsageError: there is no such training in the folder, threshold or format.
         HsijaxError: it has not ended.
     """
     config, manifest = run.read_config(), run.read_manifest()
     if reject is not None:
         check_threshold(reject)
+    check_raster_format(raster_format)
     if number >= config.runs:
         raise UsageError(
             f"--run-number {number}: {run.folder} holds {config.runs}, counted from 0"
@@ -149,7 +152,7 @@ def map_run(
         progress=progress,
     )
     note = "; ".join(text for text in notes if text)
-    files = _write(stem, scene, classifier, found, split, note)
+    files = _write(stem, scene, classifier, found, split, note, raster_format)
     store.remove()
     return files
 
@@ -166,6 +169,7 @@ def _write(
     found: ClassMap,
     split: Split | None,
     note: str,
+    raster_format: str,
 ) -> list[Path]:
     classes, config = classifier.classes, classifier.config
     on_test = config.select == "best-test"
@@ -173,6 +177,7 @@ def _write(
         stem.with_name(f"{stem.name}-{layer}.png")
         for layer in ("map", "classes", "confidence")
     )
+    stems = [path.with_suffix("") for path in bare]
     title = f"{scene.name}: {config.model}"
     place = scene.georeference
     step = -(-max(scene.shape[:2]) // LARGEST_PICTURE)
@@ -201,15 +206,12 @@ def _write(
         title=f"{title}, confidence",
         selected_on_test=on_test,
     )
-    layers, bands = found.confidence[..., None], ["confidence"]
-    if place is not None and place.crs is not None and can_write_geotiff():
-        rasters = [path.with_suffix(".tif") for path in bare]
-        write_class_geotiff(rasters[0], found.classes, classes, place)
-        write_float_geotiff(rasters[1], layers, bands, place)
-    else:
-        rasters = [path.with_suffix(".img") for path in bare]
-        write_envi_classification(rasters[0], found.classes, classes, place)
-        write_envi_layers(rasters[1], layers, bands, place)
+    chosen = choose_raster_format(raster_format, place)
+    layers = found.confidence[..., np.newaxis]
+    rasters = [
+        write_class_raster(stems[0], found.classes, classes, place, chosen),
+        write_float_raster(stems[1], layers, ["confidence"], place, chosen),
+    ]
     return [figure, *bare, *rasters]
 
 

@@ -17,6 +17,7 @@ from hsijax.experiments.unmix_task import (
     load_unmix_task,
     with_absolute_paths,
 )
+from hsijax.experiments.write_layers import check_raster_format
 from hsijax.runs import Run, create_run, describe_environment, now
 from hsijax.scenes import SourceFile
 from hsijax.splits import save_splits
@@ -37,6 +38,7 @@ def prepare_unmixing(
     """
     lookup(OPTIMIZERS, config.optimizer, "optimizer")
     lookup(SCHEDULES, config.schedule, "schedule")
+    check_raster_format(config.format)
     config = with_absolute_paths(config)
     task = load_unmix_task(config, progress=progress)
     name = f"{task.data.scene.name}-{config.model}"

@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hsijax.experiments.unmix_task import UnmixTask
+from hsijax.experiments.write_layers import choose_raster_format, write_float_raster
 from hsijax.io.spectral_library import write_library_csv
 from hsijax.reports.abundance_maps import (
     save_abundance_figure,
     save_residual_figure,
     write_abundance_arrays,
-    write_abundance_layers,
 )
 from hsijax.reports.figures import save_training_figure
 from hsijax.reports.spectra import save_spectra_figure
@@ -88,42 +88,38 @@ def _write_layers(
     """Write the rasters that a GIS or a script takes up, and one file of arrays."""
     valid = task.data.valid
     place = task.data.scene.georeference
-    rasters = {"abundances": dict(zip(whole.names, _bands(maps), strict=True))}
+    rasters = {"abundances": (list(whole.names), maps)}
     if whole.deviations is not None:
-        bands = _bands(_to_raster(whole.deviations, valid))
-        names = (f"{name}, standard deviation" for name in whole.names)
-        rasters["uncertainty"] = dict(zip(names, bands, strict=True))
+        names = [f"{name}, standard deviation" for name in whole.names]
+        rasters["uncertainty"] = (names, _to_raster(whole.deviations, valid))
     residuals = {
         "RMSE": whole.rmse,
         "spectral angle, radians": whole.angle,
         "KKT violation": whole.kkt,
         "shade": whole.shade,
     }
-    rasters["residuals"] = {
-        name: _to_raster(values, valid)
-        for name, values in residuals.items()
-        if values is not None
-    }
+    known = {name: each for name, each in residuals.items() if each is not None}
+    if known:
+        stacked = np.stack(list(known.values()), axis=1)
+        rasters["residuals"] = (list(known), _to_raster(stacked, valid))
     if whole.models is not None:
-        bands = _bands(_to_raster(whole.models.astype(np.float64), valid))
-        rasters["models"] = {f"spectrum {n}": band for n, band in enumerate(bands, 1)}
-    files = []
+        layers = _to_raster(whole.models.astype(np.float64), valid)
+        names = [f"spectrum {n}" for n in range(1, layers.shape[2] + 1)]
+        rasters["models"] = (names, layers)
     description = f"{task.data.scene.name}, {task.config.model}"
     if stamp:
         description += f" ({stamp})"
-    for name, layers in rasters.items():
-        if layers:
-            files += write_abundance_layers(
-                run.maps, name, layers, place, description=f"{description}, {name}"
-            )
+    chosen = choose_raster_format(task.config.format, place)
+    files = [
+        write_float_raster(
+            run.maps / name, layers, names, place, chosen, f"{description}, {name}"
+        )
+        for name, (names, layers) in rasters.items()
+    ]
     arrays = run.maps / "abundances.npz"
     notes = [text for text in (stamp, task.data.simulated) if text]
     write_abundance_arrays(arrays, maps, whole.names, whole.endmembers, notes)
     return [*files, arrays]
-
-
-def _bands(raster: Float[np.ndarray, "rows cols bands"]) -> list[np.ndarray]:
-    return list(np.moveaxis(raster, 2, 0))
 
 
 def _to_raster(

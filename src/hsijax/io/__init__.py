@@ -1,5 +1,6 @@
 """File formats, both ways."""
 
+import os
 from pathlib import Path
 
 from hsijax.errors import HsijaxError
@@ -12,6 +13,9 @@ from hsijax.io.mat import open_mat
 from hsijax.io.metadata_xml import open_metadata, open_tiff
 from hsijax.io.npy import open_npy, open_npz
 from hsijax.io.zarr_store import is_zarr, open_zarr
+
+# MiB of rasters that GDAL keeps in memory; else 5 % of what the machine has.
+os.environ.setdefault("GDAL_CACHEMAX", "64")
 
 # What opens a file, by its suffix. Any name with an ENVI header beside it is ENVI.
 READERS = {

@@ -31,22 +31,26 @@ class NamedClass(Protocol):
         ...
 
 
+def packed_dtype(classes: Sequence[NamedClass]) -> np.dtype:
+    """Return the smallest unsigned type that holds every class."""
+    return np.min_scalar_type(max((land.id for land in classes), default=0))
+
+
 def pack_class_map(
     class_map: Integer[np.ndarray, "rows cols"], classes: Sequence[NamedClass]
 ) -> UInt[np.ndarray, "rows cols"]:
-    """Return the map in the smallest unsigned type that holds every class.
+    """Return the map, or some rows of it, in the smallest type that holds every class.
 
     Raises:
         HsijaxError: the map has a value that is neither 0 nor a class.
     """
-    known = np.array([0, *(land.id for land in classes)])
-    unknown = np.setdiff1d(class_map, known)
-    if unknown.size:
+    known = np.isin(class_map, [0, *(land.id for land in classes)])
+    if not known.all():
         raise HsijaxError(
-            f"a map has the value {unknown[0]}, which is none of its {len(classes)} "
-            "classes (0 is no data)"
+            f"a map has the value {class_map[~known].min()}, which is none of its "
+            f"{len(classes)} classes (0 is no data)"
         )
-    return class_map.astype(np.min_scalar_type(known.max()))
+    return class_map.astype(packed_dtype(classes))
 
 
 def colour_table(

@@ -6,7 +6,9 @@ Each is a pair: the raw numbers in PATH (`.img`), what they mean in a header (`.
 import locale
 import logging
 import math
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,17 @@ from jaxtyping import Float, Integer
 
 from hsijax.errors import UsageError
 from hsijax.io.atomic import write_atomically
-from hsijax.io.class_table import NamedClass, colour_table, name_table, pack_class_map
+from hsijax.io.class_table import (
+    NamedClass,
+    colour_table,
+    name_table,
+    pack_class_map,
+    packed_dtype,
+)
 from hsijax.io.cube import Georeference
+from hsijax.io.envi_header import DTYPES
+from hsijax.io.qgis_style import write_class_style, write_layer_style
+from hsijax.io.row_blocks import RowSource, read_blocks
 
 # EPSG codes of UTM zones 1 to the last: code of zone 0, last, hemisphere, datum.
 UTM = (
@@ -31,84 +42,112 @@ UTM = (
 
 def write_envi_classification(
     path: Path,
-    class_map: Integer[np.ndarray, "rows cols"],
+    class_map: Integer[RowSource, "rows cols"],
     classes: Sequence[NamedClass],
     georeference: Georeference | None = None,
 ) -> None:
     """Write a class map as an ENVI classification file; 0 is "Unclassified".
 
+    The `.qml` of the same name is its legend in QGIS. The map is read by blocks of
+    rows.
+
     Raises:
         HsijaxError: the map has a value without a class, or the disk is full.
         UsageError: `path` does not end in .img.
     """
-    packed = pack_class_map(class_map, classes)
     names = name_table(classes, no_data="Unclassified")
     # A header's list has a name for every value; those without a class get a filler.
     names = [_plain(name) or f"unused {value}" for value, name in enumerate(names)]
-
-    def save(header: str, metadata: dict[str, Any]) -> None:
-        envi.save_classification(
-            header,
-            packed,
-            class_names=names,
-            class_colors=colour_table(classes).tolist(),
-            metadata=metadata,
-            interleave="bsq",
-            force=True,
-        )
-
-    _write_pair(path, save, georeference)
+    fields = {
+        "file type": "ENVI Classification",
+        "bands": 1,
+        "classes": len(names),
+        "class names": names,
+        "class lookup": colour_table(classes).ravel().tolist(),
+    }
+    _write_pair(
+        path,
+        class_map,
+        fields,
+        packed_dtype(classes),
+        convert=lambda rows: pack_class_map(rows, classes),
+        style=write_class_style(path, classes),
+        georeference=georeference,
+    )
 
 
 def write_envi_layers(
     path: Path,
-    layers: Float[np.ndarray, "rows cols layers"],
+    layers: Float[RowSource, "rows cols layers"],
     names: Sequence[str],
     georeference: Georeference | None = None,
     description: str = "",
 ) -> None:
     """Write layers such as the confidence in float32, with their names; NaN is no data.
 
-    `description` is what the file says of itself.
+    `description` is what the file says of itself. The `.qml` of the same name shows the
+    first layer in QGIS. The layers are read by blocks of rows.
 
     Raises:
         HsijaxError: the disk is full.
         UsageError: `path` does not end in .img.
     """
-
-    def save(header: str, metadata: dict[str, Any]) -> None:
-        metadata["band names"] = [_plain(name) for name in names]
-        metadata["data ignore value"] = "nan"
-        if description:
-            metadata["description"] = _plain(description, "{}", "()")
-        envi.save_image(
-            header,
-            layers,
-            dtype=np.float32,
-            metadata=metadata,
-            interleave="bsq",
-            force=True,
-        )
-
-    _write_pair(path, save, georeference)
+    fields: dict[str, Any] = {
+        "file type": "ENVI Standard",
+        "bands": len(names),
+        "band names": [_plain(name) for name in names],
+        "data ignore value": "nan",
+    }
+    if description:
+        fields["description"] = _plain(description, "{}", "()")
+    _write_pair(
+        path,
+        layers,
+        fields,
+        np.dtype(np.float32),
+        convert=lambda rows: np.moveaxis(rows, 2, 1).astype(np.float32),
+        style=write_layer_style(path, layers),
+        georeference=georeference,
+    )
 
 
 def _write_pair(
     path: Path,
-    save: Callable[[str, dict[str, Any]], None],
+    source: RowSource,
+    fields: dict[str, Any],
+    dtype: np.dtype,
+    *,
+    convert: Callable[[np.ndarray], np.ndarray],
+    style: AbstractContextManager[None],
     georeference: Georeference | None,
 ) -> None:
-    """Let `save` write a header and an image, and put both in place."""
+    """Write an image, line by line all bands, its header and its style.
+
+    `convert` makes [rows bands cols] as stored of some rows of the source.
+    """
     if path.suffix != ".img":
         raise UsageError(f"an ENVI raster is called NAME.img, not {path.name}")
-    metadata = {} if georeference is None else _georeference_fields(georeference)
+    rows, cols = source.shape[:2]
+    fields |= {
+        "lines": rows,
+        "samples": cols,
+        "header offset": 0,
+        "data type": next(n for n, name in DTYPES.items() if dtype == name),
+        "interleave": "bil",
+        "byte order": int(sys.byteorder == "big"),
+    }
+    if georeference is not None:
+        fields |= _georeference_fields(georeference)
     with (
+        style,
         write_atomically(path.with_suffix(".hdr")) as header,
         # The image is renamed first: a header never stands without its image.
-        write_atomically(path),
+        write_atomically(path) as image,
     ):
-        # SPy puts the image beside the header as .img, which is the temporary name.
-        save(str(header), metadata)
+        with image.open("wb") as stream:
+            for _, block in read_blocks(source):
+                stream.write(np.ascontiguousarray(convert(block)).data)
+        envi.write_envi_header(str(header), fields)
 
 
 def _georeference_fields(georeference: Georeference) -> dict[str, Any]:

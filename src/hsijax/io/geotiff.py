@@ -1,8 +1,7 @@
 """GeoTIFFs that a GIS opens with the right place, colours and class names."""
 
 import importlib.util
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,13 +9,20 @@ from xml.etree import ElementTree
 import numpy as np
 from jaxtyping import Float, Integer
 
-from hsijax.errors import HsijaxError
 from hsijax.io.atomic import write_atomically
-from hsijax.io.class_table import NamedClass, colour_table, name_table, pack_class_map
+from hsijax.io.class_table import (
+    NamedClass,
+    colour_table,
+    name_table,
+    pack_class_map,
+    packed_dtype,
+)
+from hsijax.io.cloud_optimised import Raster, write_cloud_optimised
 from hsijax.io.cube import Georeference
+from hsijax.io.qgis_style import printable, write_class_style, write_layer_style
+from hsijax.io.row_blocks import RowSource
 
 PALETTE_VALUES = 256  # of a paletted GeoTIFF; maps with larger values have no palette
-TILES = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
 
 # Columns of a GDAL raster attribute table: name, type (0 integer, 2 text), usage.
 ATTRIBUTES = (
@@ -29,119 +35,88 @@ ATTRIBUTES = (
 
 
 def can_write_geotiff() -> bool:
-    """Whether rasterio is installed; says how to get it where it is not."""
-    if importlib.util.find_spec("rasterio") is not None:
-        return True
-    logging.getLogger("hsijax").info(
-        "maps are written as ENVI files; GeoTIFF needs: pip install 'hsijax[geo]'"
-    )
-    return False
+    """Whether rasterio is installed."""
+    return importlib.util.find_spec("rasterio") is not None
 
 
 def write_class_geotiff(
     path: Path,
-    class_map: Integer[np.ndarray, "rows cols"],
+    class_map: Integer[RowSource, "rows cols"],
     classes: Sequence[NamedClass],
-    georeference: Georeference,
+    georeference: Georeference | None,
 ) -> None:
-    """Write a class map with its colours, 0 as no data, and `PATH.aux.xml` beside it.
+    """Write a class map with its colours, 0 as no data, and two files beside it.
 
-    The second file holds the class names, for which GeoTIFF has no place and GDAL,
-    QGIS and ArcGIS look there.
+    `PATH.aux.xml` holds the class names, for which GeoTIFF has no place and GDAL, QGIS
+    and ArcGIS look there; the `.qml` of the same name is the legend in QGIS. The map is
+    read by blocks of rows.
 
     Raises:
         HsijaxError: rasterio is missing, the coordinate system is unknown to it, the
             map has a value without a class, or the disk is full.
     """
-    packed = pack_class_map(class_map, classes)
-    paletted = packed.dtype == np.uint8
-    colours = colour_table(classes)
+    dtype = packed_dtype(classes)
 
-    def fill(dataset: Any) -> None:
-        dataset.write(packed, 1)
+    def describe(dataset: Any) -> None:
         dataset.set_band_description(1, "class")
-        names = {f"class_{land.id}": _printable(land.name) for land in classes}
+        names = {f"class_{land.id}": printable(land.name) for land in classes}
         dataset.update_tags(1, **names)
-        if paletted:
-            opaque = {i: (*map(int, rgb), 255) for i, rgb in enumerate(colours)}
+        if dtype == np.uint8:
+            colours = enumerate(colour_table(classes))
+            opaque = {value: (*map(int, rgb), 255) for value, rgb in colours}
             dataset.write_colormap(1, opaque | {0: (0, 0, 0, 0)})
 
-    profile = {"dtype": packed.dtype.name, "count": 1, "nodata": 0}
-    if paletted:
-        profile["photometric"] = "palette"
-    tiff = _encode(packed.shape, profile, georeference, fill)
-    # The names take their place after the map: a reader sees both or the map alone.
+    raster = Raster(
+        class_map,
+        bands=1,
+        dtype=dtype,
+        nodata=0.0,
+        convert=lambda rows: pack_class_map(rows, classes)[np.newaxis],
+        describe=describe,
+        resampling="mode",
+    )
+    # They take their place after the map: a reader sees all or the map alone.
     with write_atomically(_sidecar(path)) as names_file:
         names_file.write_bytes(_class_names_xml(classes))
-        with write_atomically(path) as temporary:
-            temporary.write_bytes(tiff)
+        with write_class_style(path, classes):
+            write_cloud_optimised(path, raster, georeference)
 
 
 def write_float_geotiff(
     path: Path,
-    layers: Float[np.ndarray, "rows cols layers"],
+    layers: Float[RowSource, "rows cols layers"],
     names: Sequence[str],
-    georeference: Georeference,
+    georeference: Georeference | None,
     description: str = "",
 ) -> None:
     """Write layers such as the confidence in float32, NaN as no data.
 
-    `description` is what the file says of itself.
+    `description` is what the file says of itself. The `.qml` of the same name shows the
+    first layer in QGIS. The layers are read by blocks of rows.
 
     Raises:
         HsijaxError: rasterio is missing, the coordinate system is unknown to it, or
             the disk is full.
     """
 
-    def fill(dataset: Any) -> None:
-        dataset.write(np.moveaxis(layers, 2, 0).astype(np.float32))
-        dataset.descriptions = tuple(_printable(name) for name in names)
+    def describe(dataset: Any) -> None:
+        dataset.descriptions = tuple(printable(name) for name in names)
         if description:
-            dataset.update_tags(TIFFTAG_IMAGEDESCRIPTION=_printable(description))
+            dataset.update_tags(TIFFTAG_IMAGEDESCRIPTION=printable(description))
 
-    profile = {"dtype": "float32", "count": len(names), "nodata": np.nan}
-    # The third predictor makes the bytes of floating-point numbers compress well.
-    profile |= {"predictor": 3, "interleave": "pixel"}
-    tiff = _encode(layers.shape[:2], profile, georeference, fill)
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(tiff)
+    raster = Raster(
+        layers,
+        bands=len(names),
+        dtype=np.dtype(np.float32),
+        nodata=np.nan,
+        convert=lambda rows: np.moveaxis(rows, 2, 0).astype(np.float32),
+        describe=describe,
+        resampling="average",
+    )
+    with write_layer_style(path, layers):
+        write_cloud_optimised(path, raster, georeference)
     # Statistics that a GIS kept of an older file of this name.
     _sidecar(path).unlink(missing_ok=True)
-
-
-def _encode(
-    shape: tuple[int, ...],
-    profile: dict[str, Any],
-    georeference: Georeference,
-    fill: Callable[[Any], None],
-) -> bytes:
-    """Return the bytes of a GeoTIFF.
-
-    Made in memory, because GDAL only logs that a disk is full while it writes.
-    """
-    try:
-        from rasterio import Affine
-        from rasterio.crs import CRS
-        from rasterio.errors import CRSError
-        from rasterio.io import MemoryFile
-    except ImportError as error:
-        raise HsijaxError(
-            "writing GeoTIFF needs rasterio: pip install 'hsijax[geo]'"
-        ) from error
-    place: dict[str, Any] = {"transform": Affine(*georeference.transform)}
-    if georeference.crs is not None:
-        try:
-            place["crs"] = CRS.from_user_input(georeference.crs)
-        except CRSError as error:
-            raise HsijaxError(
-                f"not a coordinate system that GDAL knows: {georeference.crs[:80]}"
-            ) from error
-    height, width = shape
-    size = {"driver": "GTiff", "height": height, "width": width}
-    with MemoryFile() as memory:
-        with memory.open(**size, **TILES, **profile, **place) as dataset:
-            fill(dataset)
-        return bytes(memory.getbuffer())
 
 
 def _sidecar(path: Path) -> Path:
@@ -157,7 +132,7 @@ def _class_names_xml(classes: Sequence[NamedClass]) -> bytes:
     if len(names) <= PALETTE_VALUES:
         categories = ElementTree.SubElement(band, "CategoryNames")
         for name in names:
-            ElementTree.SubElement(categories, "Category").text = _printable(name)
+            ElementTree.SubElement(categories, "Category").text = printable(name)
     kind = {"tableType": "thematic"}
     table = ElementTree.SubElement(band, "GDALRasterAttributeTable", kind)
     for index, (column, value_type, usage) in enumerate(ATTRIBUTES):
@@ -167,12 +142,8 @@ def _class_names_xml(classes: Sequence[NamedClass]) -> bytes:
         ElementTree.SubElement(field, "Usage").text = str(usage)
     for index, land in enumerate(classes):
         row = ElementTree.SubElement(table, "Row", index=str(index))
-        for cell in (land.id, _printable(land.name), *land.colour):
+        for cell in (land.id, printable(land.name), *land.colour):
             ElementTree.SubElement(row, "F").text = str(cell)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-
-
-def _printable(text: str) -> str:
-    """Drop control characters, which XML cannot hold."""
-    return "".join(letter for letter in text if letter.isprintable())
+    # GDAL (3.6) overlooks what follows an XML declaration.
+    return ElementTree.tostring(root, encoding="utf-8")

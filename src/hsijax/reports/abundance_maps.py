@@ -1,16 +1,13 @@
-"""Maps of abundances: beside their reference, as rasters for a GIS, and as arrays."""
+"""Maps of abundances: beside their reference, and as arrays."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from hsijax.io.atomic import write_atomically
-from hsijax.io.cube import Georeference
-from hsijax.io.envi_classification import write_envi_layers
-from hsijax.io.geotiff import can_write_geotiff, write_float_geotiff
 from hsijax.io.spectral_library import SpectralLibrary
 from hsijax.metrics.unmixing import abundance_errors
 from hsijax.reports.colour_scales import read_ramp, round_limit, shade
@@ -121,37 +118,6 @@ def save_residual_figure(
         bars.append(ColourBar(RESIDUAL, "0", f"{sign}{limit:g}"))
     caption = "" if valid.all() else "grey: no data"
     save_panels(path, panels, bars, heading=title, caption=caption, stamp=stamp)
-
-
-def write_abundance_layers(
-    folder: Path,
-    name: str,
-    layers: Mapping[str, Float[np.ndarray, "rows cols"]],
-    georeference: Georeference | None,
-    *,
-    description: str = "",
-) -> list[Path]:
-    """Write named layers, a band each, in float32 with NaN as no data.
-
-    They become `name.tif` where the scene has a place on Earth and rasterio is
-    installed, and `name.img` with its header `name.hdr` elsewhere. `description` goes
-    into the file: what the layers are, and what nobody may overlook.
-
-    Returns:
-        The files.
-
-    Raises:
-        HsijaxError: the disk is full.
-    """
-    stacked = np.stack(list(layers.values()), axis=2)
-    names = list(layers)
-    if georeference and georeference.crs is not None and can_write_geotiff():
-        path = folder / f"{name}.tif"
-        write_float_geotiff(path, stacked, names, georeference, description)
-        return [path]
-    path = folder / f"{name}.img"
-    write_envi_layers(path, stacked, names, georeference, description)
-    return [path, path.with_suffix(".hdr")]
 
 
 def write_abundance_arrays(
