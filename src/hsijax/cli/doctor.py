@@ -41,7 +41,7 @@ CORE = {
 EXTRAS = {
     "cuda12": (("jax_cuda12_plugin",), "NVIDIA GPUs with a driver >= 525; Linux"),
     "cuda13": (("jax_cuda13_plugin",), "NVIDIA GPUs with a driver >= 580; Linux"),
-    "geo": (("rasterio", "xarray", "h5netcdf"), "GeoTIFF maps"),
+    "geo": (("rasterio", "pyogrio", "shapely", "xarray", "h5netcdf"), "GeoTIFF maps"),
     "dask": (
         ("dask", "distributed"),
         "nothing yet: for several machines later",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hsijax.errors import HsijaxError
-from hsijax.io.cube import CubeFile, LazyCube
+from hsijax.io.cube import CubeFile, Georeference, LazyCube
 
 Colour = tuple[int, int, int]  # RGB, 0..255
 
@@ -48,13 +48,16 @@ class ArrayFile:
     """The arrays of a file, and what the file itself says about them.
 
     `cube` is set by formats that describe a cube; elsewhere it is worked out from
-    shapes. `class_table` has (value, name, colour) of a classification raster.
+    shapes. `class_table` has (value, name, colour) of a classification raster, and
+    `georeference` its place. `tiles` are the files of a mosaic.
     """
 
     path: Path
     variables: tuple[Variable, ...]
     cube: CubeFile | None = None
     class_table: tuple[tuple[int, str, Colour | None], ...] = ()
+    georeference: Georeference | None = None
+    tiles: tuple[Path, ...] = ()
 
     def named(self, key: str) -> Variable:
         """Return one variable.
