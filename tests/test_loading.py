@@ -250,7 +250,7 @@ def test_real_salinas_part_with_its_ground_truth(shared_data):
 
 def test_real_masks_read_as_ground_truths(shared_data):
     folder = shared_data / "pavia_university"
-    raster = load_ground_truth(f"{folder}/TRpavia_fixed.mat", (610, 340, 103))
+    raster = load_ground_truth(f"{folder}/TRpavia_fixed.mat")
     assert isinstance(raster, GroundTruth)
     assert np.bincount(raster.values.ravel())[1:].tolist() == [
         548, 540, 392, 524, 265, 532, 375, 514, 231,

@@ -41,7 +41,10 @@ CORE = {
 EXTRAS = {
     "cuda12": (("jax_cuda12_plugin",), "NVIDIA GPUs with a driver >= 525; Linux"),
     "cuda13": (("jax_cuda13_plugin",), "NVIDIA GPUs with a driver >= 580; Linux"),
-    "geo": (("rasterio",), "GeoTIFF scenes and maps"),
+    "geo": (
+        ("rasterio", "pyogrio", "shapely"),
+        "GeoTIFF scenes and maps, polygons",
+    ),
     "dask": (
         ("dask", "distributed"),
         "nothing yet: for several machines later",

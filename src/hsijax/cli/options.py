@@ -7,7 +7,10 @@ import typer
 
 SceneName = Annotated[
     str,
-    typer.Argument(metavar="SCENE", help="A catalogue name or a file of your own."),
+    typer.Argument(
+        metavar="SCENE",
+        help="A catalogue name, a file of your own, or tiles: a folder or 'img/*.tif'.",
+    ),
 ]
 DataDir = Annotated[
     Path | None,
@@ -20,7 +23,9 @@ CubeKey = Annotated[
 GroundTruth = Annotated[
     str | None,
     typer.Option(
-        "--ground-truth", metavar="FILE[:KEY]", help="Class raster of the scene."
+        "--ground-truth",
+        metavar="FILE[:KEY]",
+        help="Class raster of the scene, or polygons with their attribute.",
     ),
 ]
 RasterFormat = Annotated[

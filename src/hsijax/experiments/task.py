@@ -17,6 +17,7 @@ from hsijax.preprocessing import Inputs, fit_inputs, reach
 from hsijax.runs import Run
 from hsijax.scenes import Scene, SourceFile, load_scene
 from hsijax.scenes.loading import find_sheet
+from hsijax.scenes.sources import to_absolute
 from hsijax.splits import (
     Split,
     SplitFile,
@@ -77,9 +78,7 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
         del values["dataset"]
     return replace(
         config,
-        **{
-            name: str(Path(value).absolute()) for name, value in values.items() if value
-        },
+        **{name: to_absolute(value) for name, value in values.items() if value},
     )
 
 

@@ -16,6 +16,7 @@ from hsijax.io.spectral_library import SpectralLibrary
 from hsijax.scenes import SourceFile
 from hsijax.scenes.loading import find_sheet
 from hsijax.scenes.reference import Reference
+from hsijax.scenes.sources import to_absolute
 from hsijax.scenes.unmixing_scene import UnmixingScene, load_unmixing_scene
 from hsijax.splits import SplitFile, leakage
 from hsijax.unmixing.extraction import EXTRACTORS
@@ -123,7 +124,7 @@ def with_absolute_paths(config: UnmixConfig) -> UnmixConfig:
     values = {name: getattr(config, name) for name in names}
     return replace(
         config,
-        **{name: str(Path(text).absolute()) for name, text in values.items() if text},
+        **{name: to_absolute(text) for name, text in values.items() if text},
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hsijax.errors import HsijaxError
-from hsijax.io.cube import CubeFile, LazyCube
+from hsijax.io.cube import CubeFile, Georeference, LazyCube
 
 Colour = tuple[int, int, int]  # RGB, 0..255
 
@@ -59,8 +59,9 @@ class ArrayFile:
     """The arrays of a file, and what the file itself says about them.
 
     `cube` is set by formats that describe a cube; elsewhere it is worked out from
-    shapes. `class_table` has (value, name, colour) of a classification raster. Formats
-    that name the axes of arrays list all arrays with an axis of bands in `cubes`.
+    shapes. `class_table` has (value, name, colour) of a classification raster, and
+    `georeference` its place. Formats that name the axes of arrays list all arrays with
+    an axis of bands in `cubes`. `tiles` are the files of a mosaic.
     """
 
     path: Path
@@ -68,6 +69,8 @@ class ArrayFile:
     cube: CubeFile | None = None
     class_table: tuple[tuple[int, str, Colour | None], ...] = ()
     cubes: Mapping[str, CubeFile] | None = None
+    georeference: Georeference | None = None
+    tiles: tuple[Path, ...] = ()
 
     def named(self, key: str) -> Variable:
         """Return one variable.

@@ -61,7 +61,10 @@ def open_envi(path: Path) -> ArrayFile:
     )
     if pixels.shape[2] == 1:
         return ArrayFile(
-            data_path, (variable,), class_table=_parse_classes(header, header_path)
+            data_path,
+            (variable,),
+            class_table=_parse_classes(header, header_path),
+            georeference=parse_georeference(header, header_path),
         )
     wavelengths, fwhm = parse_wavelengths(header, header_path)
     cube = CubeFile(

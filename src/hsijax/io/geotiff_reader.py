@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from hsijax.errors import HsijaxError
-from hsijax.io.arrays import ArrayFile, Colour, Variable
+from hsijax.io.arrays import ArrayFile, Colour, Variable, check_is_data
 from hsijax.io.cube import CubeFile, Georeference, LazyCube
 from hsijax.io.envi_header import Header, parse_good_bands, parse_wavelengths
 
@@ -40,7 +40,8 @@ def open_geotiff(path: Path) -> ArrayFile:
         if dataset.count == 1:
             raster = Variable("", shape[:2], dtype, _make_raster_reader(path))
             table = _read_class_table(dataset, path)
-            return ArrayFile(path, (raster,), class_table=table)
+            place = _parse_georeference(dataset)
+            return ArrayFile(path, (raster,), class_table=table, georeference=place)
         header = _band_header(dataset)
         wavelengths, fwhm = parse_wavelengths(header, path)
         variable = Variable("", shape, dtype, _make_cube_reader(path, shape))
@@ -78,6 +79,7 @@ def _open(path: Path) -> Iterator[Any]:
         with dataset:
             yield dataset
     except RasterioIOError as error:
+        check_is_data(path)  # it may have gone since it was opened first
         detail = str(error.__cause__ or error).replace(f"{path}", path.name)
         raise HsijaxError(
             f"{path} ({path.stat().st_size:,} bytes) is damaged, cut short or no "

@@ -12,6 +12,7 @@ from hsijax.io import READERS, open_file
 from hsijax.io.arrays import ArrayFile, format_shape
 from hsijax.io.choose import ChosenCube, NoCubeError, choose_cube
 from hsijax.io.ground_truth import choose_ground_truth, find_ground_truth
+from hsijax.io.polygons import holds_polygons
 from hsijax.scenes.catalogue import CATALOGUE, SceneFile, SceneSheet
 from hsijax.scenes.labels import (
     GroundTruth,
@@ -20,8 +21,10 @@ from hsijax.scenes.labels import (
     read_classes,
 )
 from hsijax.scenes.lookup import locate
-from hsijax.scenes.scene import Scene, SourceFile
+from hsijax.scenes.mosaic import open_source
+from hsijax.scenes.scene import Scene
 from hsijax.scenes.simulated import simulate
+from hsijax.scenes.sources import PATTERN, is_there, name_source, source_of
 
 log = logging.getLogger("hsijax")
 
@@ -41,7 +44,8 @@ def load_scene(
 ) -> Scene:
     """Open a scene of the catalogue or a file; the cube's values are read lazily.
 
-    `ground_truth` is FILE or FILE:KEY and replaces what the catalogue or the cube's own
+    A folder of GeoTIFFs or a glob pattern is one scene of several tiles. `ground_truth`
+    is what `load_ground_truth` takes, and replaces what the catalogue or the cube's own
     file has. `nodata` replaces what the file declares. Labels of pixels without data
     are dropped with a warning.
 
@@ -54,14 +58,14 @@ def load_scene(
     if sheet:
         scene = _load_sheet(sheet, data_dir, cube_key, ground_truth, progress)
     else:
-        scene = _load_path(Path(name_or_path), cube_key, ground_truth)
+        scene = _load_path(Path(name_or_path), cube_key, ground_truth, nodata)
     if nodata is not None:
         scene = replace(scene, nodata=nodata)
     return _drop_labels_without_data(scene)
 
 
 def find_sheet(name_or_path: str) -> SceneSheet | None:
-    """Return the data sheet of a catalogue name, None for a path of a file.
+    """Return the data sheet of a catalogue name, None for a file, folder or pattern.
 
     Raises:
         UsageError: it is neither; the message has the nearest name.
@@ -70,8 +74,10 @@ def find_sheet(name_or_path: str) -> SceneSheet | None:
     if name in CATALOGUE:
         return CATALOGUE[name]
     path = Path(name_or_path)
-    if path.exists():
+    if is_there(path):
         return None
+    if PATTERN.search(name_or_path):
+        raise UsageError(f"no file fits the pattern {path}")
     if path.suffix.lower() in READERS or len(path.parts) > 1:
         raise UsageError(f"there is no file {path}")
     raise UsageError(
@@ -133,8 +139,15 @@ def _known_key(file: ArrayFile, sheet: SceneSheet, role: str) -> str | None:
     return key if any(variable.name == key for variable in file.variables) else None
 
 
-def _load_path(path: Path, cube_key: str | None, ground_truth: str | None) -> Scene:
-    file = open_file(path)
+def _load_path(
+    path: Path, cube_key: str | None, ground_truth: str | None, nodata: float | None
+) -> Scene:
+    if holds_polygons(path):
+        raise HsijaxError(
+            f"{path} holds polygons and no cube: give the cube's file as SCENE and "
+            "this one with --ground-truth"
+        )
+    file = open_source(path, nodata)
     try:
         chosen = choose_cube(file, cube_key)
     except NoCubeError as error:
@@ -144,7 +157,7 @@ def _load_path(path: Path, cube_key: str | None, ground_truth: str | None) -> Sc
             f"{path} holds a ground truth and no cube: give the cube's file as SCENE "
             "and this one with --ground-truth"
         ) from error
-    scene = _make_scene(path.stem, file, chosen)
+    scene = _make_scene(name_source(path), file, chosen)
     if ground_truth:
         return _with_file(scene, ground_truth)
     variable, notes = find_ground_truth(file, chosen)
@@ -173,7 +186,7 @@ def _make_scene(name: str, file: ArrayFile, chosen: ChosenCube) -> Scene:
     return Scene(
         name=name,
         cube=content.cube,
-        source=SourceFile(file.path, chosen.variable.name or None),
+        source=source_of(file, chosen.variable),
         good_bands=good_bands,
         wavelengths=content.wavelengths,
         fwhm=content.fwhm,
@@ -185,7 +198,7 @@ def _make_scene(name: str, file: ArrayFile, chosen: ChosenCube) -> Scene:
 
 
 def _with_file(scene: Scene, file_and_key: str) -> Scene:
-    return _with_ground_truth(scene, load_ground_truth(file_and_key, scene.shape))
+    return _with_ground_truth(scene, load_ground_truth(file_and_key, scene))
 
 
 def _with_ground_truth(scene: Scene, raster: GroundTruth) -> Scene:

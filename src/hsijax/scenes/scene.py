@@ -49,6 +49,18 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def holds_data(
+    block: Shaped[np.ndarray, "rows cols *bands"], nodata: float | None
+) -> Bool[np.ndarray, "rows cols"]:
+    """Return False where all bands hold the no-data value or, if there is one, NaN."""
+    if nodata is None:
+        return np.ones(block.shape[:2], dtype=bool)
+    missing = block == nodata
+    if block.dtype.kind == "f":
+        missing |= np.isnan(block)
+    return ~missing.all(axis=tuple(range(2, block.ndim)))
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """Where an array came from."""
@@ -154,12 +166,7 @@ class Scene:
 
         All pixels are valid in a scene without a no-data value.
         """
-        if self.nodata is None:
-            return np.ones(block.shape[:2], dtype=bool)
-        missing = block == self.nodata
-        if block.dtype.kind == "f":
-            missing |= np.isnan(block)
-        return ~missing.all(axis=2)
+        return holds_data(block, self.nodata)
 
     def valid_pixels(self) -> Bool[np.ndarray, "rows cols"]:
         """Return False where a pixel is no-data; reads the cube if it can have such."""

@@ -13,6 +13,7 @@ from hsijax.scenes.loading import LabelsOnlyError, load_scene
 from hsijax.scenes.quicklook import write_quicklook
 from hsijax.scenes.scene import LandClass, Scene, SourceFile
 from hsijax.scenes.statistics import CubeStatistics, measure_cube
+from hsijax.scenes.sources import name_source
 
 Summary = dict[str, Any]
 
@@ -116,7 +117,7 @@ def _summarise_labels(raster: GroundTruth, message: str) -> Summary:
     counts = np.bincount(raster.values.ravel())
     counts = counts[[land_class.id for land_class in raster.classes]]
     return {
-        "name": raster.source.path.stem,
+        "name": name_source(raster.source.path),
         "rows": rows,
         "cols": cols,
         "bands": None,

@@ -239,6 +239,8 @@ def _find_beside(
     path: Path, size: tuple[int, int]
 ) -> tuple[tuple[ArrayFile, Variable] | None, tuple[str, ...]]:
     """Return the abundances of most endmembers in the cube's folder; say if several."""
+    if not path.parent.is_dir():  # of a pattern that goes through several folders
+        return None, ()
     found = [
         abundances
         for other in sorted(path.parent.iterdir())
