@@ -70,11 +70,11 @@ def classify_scene(
         progress: shows how far it is.
 
     Raises:
-        HsijaxError: the scene's bands do not fit the classifier; names which.
+        HsijaxError: the scene does not cover the classifier's bands; names which.
     """
-    classifier.check_bands(scene)
+    scene = classifier.fit_scene(scene)
     check_patch_side(classifier.config.patch, scene.shape)
-    cube, wanted = replace(scene, good_bands=classifier.good_bands).load()
+    cube, wanted = scene.load()
     padded = classifier.prepare(cube, wanted, region)
     if labelled_only:
         if scene.ground_truth is None:

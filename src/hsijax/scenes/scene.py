@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, Integer, Shaped
 from hsijax.errors import HsijaxError
 from hsijax.io.cube import Georeference, LazyCube
 from hsijax.io.ground_truth import check_ground_truth_size
+from hsijax.scenes.band_names import describe_bands
 
 BLOCK_BYTES = 2**25  # of the cube that are looked at in one go
 
@@ -128,16 +129,26 @@ class Scene:
     def is_valid(
         self, block: Shaped[np.ndarray, "rows cols good_bands"]
     ) -> Bool[np.ndarray, "rows cols"]:
-        """Return False where all bands hold the no-data value or, if there is one, NaN.
+        """Return False where a band holds the no-data value, or all of them NaN.
 
-        All pixels are valid in a scene without a no-data value.
+        A no-data value of 0 is an ordinary one where it is not the whole spectrum. All
+        pixels are valid in a scene without a no-data value.
         """
         if self.nodata is None:
             return np.ones(block.shape[:2], dtype=bool)
-        missing = block == self.nodata
-        if block.dtype.kind == "f":
-            missing |= np.isnan(block)
-        return ~missing.all(axis=2)
+        missing = self._is_missing(block)
+        empty = missing.all(axis=2)
+        if self.nodata == 0:
+            return np.logical_not(empty)
+        marked = missing if np.isnan(self.nodata) else block == self.nodata
+        return np.logical_not(empty | marked.any(axis=2))
+
+    def _is_missing(
+        self, values: Shaped[np.ndarray, "*pixels bands"]
+    ) -> Bool[np.ndarray, "*pixels bands"]:
+        """Return True where there is the no-data value or NaN."""
+        marked = values == self.nodata
+        return marked | np.isnan(values) if values.dtype.kind == "f" else marked
 
     def valid_pixels(self) -> Bool[np.ndarray, "rows cols"]:
         """Return False where a pixel is no-data; reads the cube if it can have such."""
@@ -150,62 +161,66 @@ class Scene:
     ) -> tuple[Float[np.ndarray, "rows cols bands"], Bool[np.ndarray, "rows cols"]]:
         """Read the good bands as float32, not rescaled, and which pixels are valid.
 
-        Pixels without data are 0 in all bands. With `drop_broken` so are, with a
-        warning, those that hold NaN, infinite numbers or the no-data value in some of
-        them.
+        Pixels that are not valid are 0 in all bands; it is said how many lack the data
+        of some bands only. With `drop_broken` those that hold NaN or infinite numbers
+        are not valid either, which is said too.
 
         Raises:
-            HsijaxError: a valid pixel holds NaN or an infinite number.
+            HsijaxError: a valid pixel holds NaN or an infinite number, or there is
+                none because some bands have no data.
         """
         rows, cols, _ = self.shape
         values = np.empty((rows, cols, int(self.good_bands.sum())), dtype=np.float32)
         valid = np.empty((rows, cols), dtype=bool)
         broken = np.zeros((rows, cols), dtype=bool)
-        partial = np.zeros((rows, cols), dtype=bool)
+        held, partial = np.zeros(values.shape[2], dtype=bool), 0
         for window, block in self.blocks():
             valid[window] = self.is_valid(block)
             with np.errstate(over="ignore"):  # a value too large for float32 is inf
                 values[window] = block
+            has_data = ~self._is_missing(block[~valid[window]])
+            held |= has_data.any(axis=0)
+            partial += np.count_nonzero(has_data.any(axis=1))
             values[window][~valid[window]] = 0
             if block.dtype.kind == "f":
                 broken[window] = ~np.isfinite(values[window]).all(axis=2)
-            # Zero is an ordinary value where it is not the whole spectrum.
-            if self.nodata:
-                partial[window] = (block == self.nodata).any(axis=2) & valid[window]
-        if drop_broken:
-            self._drop(values, valid, broken | partial)
-        elif broken.any():
+        if partial and not valid.any():
+            raise HsijaxError(self._describe_empty(held))
+        if broken.any() and not drop_broken:
             raise HsijaxError(self._describe_broken(values, broken))
-        elif partial.any():
+        if partial or broken.any():
             log.warning(
-                "%s: %d pixels hold the no-data value %g in some bands only; they are "
-                "used as they are",
+                "%s: %d pixels hold %s in some bands; they are left out",
                 self.source.path,
-                np.count_nonzero(partial),
-                self.nodata,
-            )
-        return values, valid
-
-    def _drop(self, values: np.ndarray, valid: np.ndarray, broken: np.ndarray) -> None:
-        if broken.any():
-            log.warning(
-                "%s: %d pixels hold NaN, infinite or no-data values in some bands; "
-                "they are left out",
-                self.source.path,
-                np.count_nonzero(broken),
+                partial + np.count_nonzero(broken),
+                "NaN, infinite or no-data values" if broken.any() else "no data",
             )
         values[broken] = 0
-        valid[broken] = False
+        return values, valid & ~broken
+
+    def _describe_empty(self, held: Bool[np.ndarray, " good_bands"]) -> str:
+        bands = np.flatnonzero(self.good_bands)[~held]
+        which = "some bands"
+        if bands.size:
+            lengths = None if self.wavelengths is None else self.wavelengths[bands]
+            which = describe_bands(lengths, bands)
+        return (
+            f"{self.source.path}: no pixel has data in all {held.size} bands, because "
+            f"{which} have none; mark bands without data as bad (bbl of an ENVI header)"
+        )
 
     def _describe_broken(self, values: np.ndarray, broken: np.ndarray) -> str:
         row, col = np.argwhere(broken)[0]
         bad_bands = ~np.isfinite(values[row, col])
-        band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)] + 1
+        band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)]
+        length = (
+            "" if self.wavelengths is None else f", {self.wavelengths[band]:.5g} nm"
+        )
         advice = "replace them, or mark their bands as bad (bbl of an ENVI header)"
-        if self.nodata is None and bad_bands.all():
+        if self.nodata is None and np.isnan(values[row, col][bad_bands]).all():
             advice = "if they mark missing pixels, name the value: --nodata nan"
         return (
             f"{self.source.path}: {np.count_nonzero(broken)} pixels hold NaN or "
             f"infinite values, the first at row {row}, column {col} (from 0), band "
-            f"{band} (from 1): {advice}"
+            f"{band + 1} (from 1){length}: {advice}"
         )
