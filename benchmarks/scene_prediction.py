@@ -54,6 +54,7 @@ def prepare_ours(cube: np.ndarray):
     from hsijax.classification.trained import TrainedClassifier
     from hsijax.preprocessing import Inputs, fit_preprocessing
     from hsijax.scenes import LandClass
+    from hsijax.scenes.sensor import Sensor
 
     config = settings("compact", "odenet", 9, 64)
     blueprint = Blueprint(config, cube.shape[-1], CLASSES)
@@ -63,8 +64,7 @@ def prepare_ours(cube: np.ndarray):
         Inputs(
             fit_preprocessing(cube[valid], scaling=config.scaling, components=0), None
         ),
-        np.ones(cube.shape[-1], bool),
-        None,
+        Sensor(np.ones(cube.shape[-1], bool)),
         tuple(LandClass(n + 1, f"{n + 1}", (n, n, n)) for n in range(CLASSES)),
     )
 

@@ -5,6 +5,7 @@ import pytest
 import scipy.linalg
 import scipy.sparse
 from scipy.sparse.linalg import expm_multiply
+from test_scene import make_scene
 
 from hsijax.config import TrainConfig
 from hsijax.errors import UsageError
@@ -278,3 +279,34 @@ def test_few_differences_are_not_taken_for_the_whole_noise():
     directions = noise_fractions(spectra - spectra.mean(axis=0), steps[:40], 50)
     unseen = np.square(steps[40:] @ directions).mean(axis=0)
     assert unseen.max() / unseen.min() < 30
+
+
+def test_pixels_that_lack_some_bands_are_not_fitted_to(caplog):
+    """A no-data value in one band of a pixel inside a training patch."""
+    rng = np.random.default_rng(7)
+    cube = rng.normal(100, 5, (20, 20, 6)).astype(np.float32)
+    chosen = np.zeros((20, 20), bool)
+    chosen[4:16:3, 4:16:3] = True
+    config = TrainConfig("x", patch=5, components="mnf", channels=3, diffuse="2")
+    cube[10, 12] = -9999
+    without = fit_inputs(*make_scene(cube, nodata=-9999.0).load(), chosen, config)
+    cube[10, 12, 1:] = 100
+    inputs = fit_inputs(*make_scene(cube, nodata=-9999.0).load(), chosen, config)
+    assert inputs.diffusion == without.diffusion
+    for name, array in inputs.arrays().items():
+        np.testing.assert_array_equal(array, without.arrays()[name])
+    caplog.clear()
+    spoilt = fit_inputs(*make_scene(cube).load(), chosen, config)
+    assert spoilt.diffusion != without.diffusion
+
+
+@pytest.mark.parametrize("pixels", [1, 6])
+def test_scarce_noise_is_said(caplog, pixels):
+    """40 pairs of neighbours around each pixel; half of them tell the noise."""
+    cube = np.random.default_rng(8).normal(size=(30, 30, 50))
+    chosen = np.zeros((30, 30), bool)
+    chosen[2 : 5 * pixels : 5, 12] = True
+    config = TrainConfig("x", patch=5, components="mnf", channels=3)
+    fit_inputs(cube, np.ones((30, 30), bool), chosen, config)
+    said = "noise of 50 bands is fitted to half of 40 pairs of neighbours"
+    assert (said in caplog.text) == (pixels == 1)

@@ -8,7 +8,7 @@ import pytest
 from hsijax.errors import HsijaxError
 from hsijax.io import read_cube
 from hsijax.io.spectral_library import SpectralLibrary, read_library
-from hsijax.unmixing.gaussian_bands import gaussian_weights
+from hsijax.scenes.gaussian_bands import gaussian_weights
 from hsijax.unmixing.resampling import check_scale, fit_library
 
 FINE = np.arange(400.0, 1001.0, 1.0)  # nm

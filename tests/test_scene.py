@@ -50,23 +50,50 @@ def test_load_in_blocks_is_load_at_once(cube, dtype, monkeypatch):
     np.testing.assert_array_equal(whole, cube)
 
 
-def test_a_pixel_without_data_is_so_in_all_good_bands(cube):
+def test_a_pixel_without_data_in_a_good_band_is_left_out(cube, caplog):
     cube = cube.astype(float)
     cube[0, 0] = -9999
     cube[0, 1, :3] = -9999  # in some bands only
     cube[1, 2] = np.nan
-    cube[2, 3] = [-9999, np.nan, -9999, 7, 7]
-    good = np.array([True, True, True, False, False])
+    cube[2, 3] = [7, 7, -9999, np.nan, -9999]
     scene = make_scene(cube, nodata=-9999.0)
     expected = np.ones((3, 4), bool)
-    expected[0, 0] = expected[1, 2] = False
+    expected[0, :2] = expected[1, 2] = expected[2, 3] = False
     np.testing.assert_array_equal(scene.valid_pixels(), expected)
-    scene = replace(scene, good_bands=good)
-    expected[0, 1] = expected[2, 3] = False
-    np.testing.assert_array_equal(scene.valid_pixels(), expected)
-    values, valid = scene.load()
+    with caplog.at_level(logging.WARNING, "hsijax"):
+        values, valid = scene.load()
+    assert "2 pixels hold no data in some bands; they are left out" in caplog.text
     np.testing.assert_array_equal(valid, expected)
     assert (values[~valid] == 0).all()
+    # Bad bands have no part in it.
+    good = np.array([True, True, False, False, False])
+    scene = replace(scene, good_bands=good)
+    expected[2, 3] = True
+    np.testing.assert_array_equal(scene.valid_pixels(), expected)
+    np.testing.assert_array_equal(scene.load()[1], expected)
+
+
+def test_zero_is_no_data_only_where_the_whole_spectrum_is(cube, caplog):
+    cube[0, 0] = 0
+    cube[1, 1, 2] = 0
+    values, valid = make_scene(cube, nodata=0.0).load()
+    assert np.argwhere(~valid).tolist() == [[0, 0]]
+    np.testing.assert_array_equal(values, cube)
+    assert not caplog.text
+
+
+def test_a_band_without_any_data_is_named(cube):
+    cube[:, :, [1, 2]] = -99
+    cube[0, 0] = -99
+    scene = make_scene(cube, nodata=-99.0, wavelengths=np.arange(400.0, 450, 10))
+    message = r"data in all 5 bands, because bands 2-3 \(410 to 420 nm\) have none"
+    with pytest.raises(HsijaxError, match=message):
+        scene.load()
+    good = np.array([True, False, False, True, True])
+    assert replace(scene, good_bands=good).load()[1].sum() == 11
+    # A scene without any data is no fault of its bands.
+    cube[:] = -99
+    assert not scene.load()[1].any()
 
 
 def test_without_a_nodata_value_all_pixels_are_valid(cube):
@@ -77,28 +104,33 @@ def test_without_a_nodata_value_all_pixels_are_valid(cube):
     assert scene.load()[1].all()
 
 
-def test_nodata_in_some_bands_is_worth_a_warning(cube, caplog):
-    cube[0, 1, 2] = -99
-    with caplog.at_level(logging.WARNING, "hsijax"):
-        values, valid = make_scene(cube, nodata=-99.0).load()
-    assert "1 pixels hold the no-data value -99 in some bands only" in caplog.text
-    assert valid.all()
-    assert values[0, 1, 2] == -99
-
-
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 1e300])
 def test_broken_numbers_are_refused_with_their_place(cube, broken):
     cube = cube.astype(float)
     cube[1, 2, 3] = cube[2, 0, 1] = broken
     good = np.array([True, False, True, True, True])
+    lengths = np.arange(400.0, 450, 10)
     message = (
         r"field\.mat: 1 pixels hold NaN or infinite values, the first at row 1, "
-        r"column 2 \(from 0\), band 4 \(from 1\)"
+        r"column 2 \(from 0\), band 4 \(from 1\), 430 nm"
     )
     with pytest.raises(HsijaxError, match=message):
-        make_scene(cube, good_bands=good).load()
+        make_scene(cube, good_bands=good, wavelengths=lengths).load()
+    scene = make_scene(cube, nodata=np.nan)
+    if np.isnan(broken):
+        assert np.argwhere(~scene.load()[1]).tolist() == [[1, 2], [2, 0]]
+        return
     with pytest.raises(HsijaxError, match="2 pixels hold"):
-        make_scene(cube, nodata=np.nan).load()
+        scene.load()
+
+
+def test_broken_numbers_are_left_out_where_that_is_asked_for(cube, caplog):
+    cube = cube.astype(float)
+    cube[1, 2, 3], cube[2, 0, 1], cube[0, 0, 0] = np.nan, np.inf, -9
+    values, valid = make_scene(cube, nodata=-9.0).load(drop_broken=True)
+    assert np.argwhere(~valid).tolist() == [[0, 0], [1, 2], [2, 0]]
+    assert (values[~valid] == 0).all()
+    assert "3 pixels hold NaN, infinite or no-data values in some bands" in caplog.text
 
 
 def test_advice_for_pixels_of_nan(cube):

@@ -94,7 +94,8 @@ def test_missing_pixels(summarise_cube, faults_of):
     assert "3 of 20 pixels hold NaN or infinite" in faults_of(cube)
     summary = summarise_cube(cube, nodata=np.nan)
     assert summary["nodata"] == "nan"
-    assert "2 of 20 pixels hold NaN" in summary["warnings"][0]
+    assert "1 of 20 pixels hold NaN" in summary["warnings"][0]
+    assert summary["nodata_share"] == 0.1
     assert summary["value_range"][1] < 0.9
 
 
@@ -174,4 +175,9 @@ def test_real_jasper_ridge(shared_data):
     summary = describe(str(shared_data / "jasper_ridge/jasperRidge2_R198.mat"))
     assert summary["value_range"] == [0, 5437]
     assert "pixels as columns" in summary["notes"][0]
-    assert "then times about 10000" in summary["warnings"][-1]
+    assert summary["scale"] == 5000  # the file's maxValue, so it is no riddle
+    assert not summary["warnings"]
+    path = summary["files"][0]["path"]
+    assert describe(path, scale=1000.0)["scale"] == 1000
+    with pytest.raises(UsageError, match="--scale must be a positive number, not 0"):
+        describe(path, scale=0.0)

@@ -116,7 +116,7 @@ def diffused(shared_data, tmp_path_factory) -> Run:
 
 def classify(run: Run, scene: Scene, side: int):
     classifier = TrainedClassifier.load(run.network_file(0))
-    job = tiles.Job(replace(scene, good_bands=classifier.good_bands), side)
+    job = tiles.Job(classifier.fit_scene(scene), side)
     classes = np.full(scene.shape[:2], -1)
     confidence = np.zeros(scene.shape[:2], np.float32)
     for tile, found in tiles.classify_tiles(

@@ -13,15 +13,16 @@ from hsijax.classification.predict import most_probable
 from hsijax.classification.spectral import SpectralClassifier
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.opponents import CLASSICAL
-from hsijax.errors import HsijaxError
 from hsijax.patches import pad_cube
 from hsijax.preprocessing import Inputs
 from hsijax.scenes import LandClass, Scene
+from hsijax.scenes.bands import fit_scene
+from hsijax.scenes.sensor import Sensor
 from hsijax.settings import config_values, restore_config
 from hsijax.training.checkpoint import load_arrays, read_metadata, save_checkpoint
 
-# Largest distance between a band of the run and one of another scene, nm.
-BAND_TOLERANCE = 5.0
+# What is kept of a scene beside arrays.
+DESCRIBED = ("scale", "dtype", "path")
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class TrainedClassifier:
 
     learned: TrainedNetwork | SpectralClassifier
     inputs: Inputs
-    good_bands: Bool[np.ndarray, " bands"]
-    wavelengths: Float[np.ndarray, " bands"] | None  # nm
+    sensor: Sensor  # of the scene that it was trained on
     classes: tuple[LandClass, ...]
     temperature: float = 1.0  # that logits are divided by; 1 until it is calibrated
 
@@ -42,19 +42,23 @@ class TrainedClassifier:
 
     def save(self, path: Path, **notes: Any) -> None:
         """Write one file that holds all of it, with `notes` beside."""
+        sensor = self.sensor
         arrays = {
             "params": self.learned.arrays(),
             "preprocessing": self.inputs.arrays(),
-            "good_bands": self.good_bands.astype(np.uint8),
+            "good_bands": sensor.good_bands.astype(np.uint8),
         }
-        if self.wavelengths is not None:
-            arrays["wavelengths"] = self.wavelengths
+        if sensor.wavelengths is not None:
+            arrays["wavelengths"] = sensor.wavelengths
+        if sensor.fwhm is not None:
+            arrays["fwhm"] = sensor.fwhm
         described = {
             "config": config_values(self.config),
             "channels": self.inputs.channels,
             "diffusion": self.inputs.described(),
             "classes": [[c.id, c.name, list(c.colour)] for c in self.classes],
             "temperature": self.temperature,
+            "scene": {name: getattr(sensor, name) for name in DESCRIBED},
         }
         save_checkpoint(path, arrays, described | {"notes": notes})
 
@@ -85,42 +89,23 @@ class TrainedClassifier:
         return cls(
             learned,
             Inputs.from_saved(preprocessing, described.get("diffusion")),
-            arrays["good_bands"].astype(bool),
-            arrays.get("wavelengths"),
+            Sensor(
+                arrays["good_bands"].astype(bool),
+                arrays.get("wavelengths"),
+                arrays.get("fwhm"),
+                **described.get("scene", {}),
+            ),
             classes,
             described.get("temperature", 1.0),
         )
 
-    def check_bands(self, scene: Scene) -> None:
-        """Raise an error unless the scene has this classifier's bands.
+    def fit_scene(self, scene: Scene) -> Scene:
+        """Let a scene's cube have the bands and the scale that this was trained on.
 
         Raises:
-            HsijaxError: another number of bands, or other wavelengths; names which.
+            HsijaxError: the scene does not cover all of these bands; names which.
         """
-        bands = scene.shape[2]
-        if bands != len(self.good_bands):
-            raise HsijaxError(
-                f"{scene.name} has {bands} bands{_range(scene.wavelengths)}, the run "
-                f"was trained on {len(self.good_bands)}{_range(self.wavelengths)}: a "
-                "map needs the same bands in the same order"
-            )
-        missing = np.flatnonzero(self.good_bands & ~scene.good_bands)
-        if missing.size:
-            raise HsijaxError(
-                f"{scene.name} marks bands as bad that the run was trained on: "
-                f"{_name_bands(missing, self.wavelengths)}"
-            )
-        if self.wavelengths is None or scene.wavelengths is None:
-            return
-        apart = np.abs(self.wavelengths - scene.wavelengths) > BAND_TOLERANCE
-        apart &= self.good_bands
-        if apart.any():
-            first = int(np.flatnonzero(apart)[0])
-            raise HsijaxError(
-                f"{scene.name} has other wavelengths than the run was trained on, in "
-                f"{int(apart.sum())} bands; the first is band {first + 1}: "
-                f"{scene.wavelengths[first]:.1f} nm, not {self.wavelengths[first]:.1f}"
-            )
+        return fit_scene(scene, self.sensor)
 
     def prepare(
         self,
@@ -153,23 +138,3 @@ class TrainedClassifier:
         logits = self.learned.logits(padded, pixels, progress)
         labels, confidence = most_probable(logits, self.temperature)
         return np.array([c.id for c in self.classes])[labels], confidence
-
-
-def _range(wavelengths: Float[np.ndarray, " bands"] | None) -> str:
-    """Say from where to where some wavelengths reach."""
-    if wavelengths is None:
-        return ""
-    return f" ({wavelengths.min():.0f} to {wavelengths.max():.0f} nm)"
-
-
-def _name_bands(
-    bands: Int[np.ndarray, " bands"], wavelengths: Float[np.ndarray, " all"] | None
-) -> str:
-    """List the first few bands, counted from 1, with their wavelengths."""
-    names = [
-        f"{band + 1}"
-        if wavelengths is None
-        else f"{band + 1} ({wavelengths[band]:.0f} nm)"
-        for band in bands[:5]
-    ]
-    return ", ".join(names) + (", ..." if len(bands) > 5 else "")

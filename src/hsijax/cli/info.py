@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from hsijax.cli import console
-from hsijax.cli.options import CubeKey, DataDir, GroundTruth, Json, NoData, SceneName
+from hsijax.cli.options import (
+    CubeKey,
+    DataDir,
+    GroundTruth,
+    Json,
+    NoData,
+    Scale,
+    SceneName,
+)
 
 
 def info(
@@ -21,6 +29,7 @@ def info(
     cube_key: CubeKey = None,
     ground_truth: GroundTruth = None,
     nodata: NoData = None,
+    scale: Scale = None,
     json: Json = False,
 ) -> None:
     """Say what is in a scene: shape, values, bands, classes, and what looks wrong.
@@ -40,6 +49,7 @@ def info(
             cube_key=cube_key,
             ground_truth=ground_truth,
             nodata=nodata,
+            scale=scale,
             quicklook=quicklook,
             progress=progress,
         )
@@ -67,13 +77,14 @@ def _format(summary: dict[str, Any]) -> list[str]:
 
 
 def _format_cube(summary: dict[str, Any]) -> list[str]:
-    from hsijax.scenes.summary import format_ranges
+    from hsijax.scenes.band_names import format_ranges
 
     values, lengths = summary["value_range"], summary["wavelengths_nm"]
     whole = ", whole numbers" if summary["whole_numbers"] else ""
     nodata, place = summary["nodata"], summary["georeference"]
     texts = {
         "values": f"{values[0]:g} to {values[1]:g}{whole}" if values else "none",
+        "reflectance": "no scale set",
         "wavelengths": f"{lengths[0]:g} to {lengths[1]:g} nm" if lengths else "unknown",
         "bad bands": format_ranges(summary["bad_bands"]) or "none marked",
         "no data": "no value set",
@@ -82,6 +93,8 @@ def _format_cube(summary: dict[str, Any]) -> list[str]:
     if nodata is not None:
         share = 100 * summary["nodata_share"]
         texts["no data"] = f"{nodata}, {share:.2f} % of the pixels"
+    if summary["scale"] is not None:
+        texts["reflectance"] = f"values / {summary['scale']:g}"
     if place:
         texts["georeference"] = f"{place['crs']}, transform {place['transform']}"
     return [_line(name, text) for name, text in texts.items()]

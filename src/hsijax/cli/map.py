@@ -16,6 +16,7 @@ from hsijax.cli.options import (
     Quiet,
     RasterFormat,
     RunFolder,
+    Scale,
 )
 from hsijax.config.memory import parse_memory
 
@@ -25,7 +26,9 @@ def map_run(
     scene: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SCENE]", help="Another scene of the same bands.", show_default=""
+            metavar="[SCENE]",
+            help="Another scene, also of another sensor.",
+            show_default="",
         ),
     ] = None,
     number: Annotated[
@@ -46,6 +49,7 @@ def map_run(
     ground_truth: GroundTruth = None,
     nodata: NoData = None,
     raster_format: RasterFormat = None,
+    scale: Scale = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -57,13 +61,16 @@ def map_run(
 
     Writes a figure with legend, the bare map, and the classes with their confidence
     as GeoTIFF where the scene has a coordinate system, else as ENVI files; each with a
-    style, so that QGIS shows the legend.
+    style, so that QGIS shows the legend. Another scene's bands are matched to the run's
+    by wavelength; those of another sensor are resampled, and where they do not cover
+    the run's, it is refused.
 
     \b
     Examples:
     $ hsijax map runs/indian-pines-odenet-1
     $ hsijax map runs/indian-pines-odenet-1 --labelled
     $ hsijax map runs/my-odenet-1 other.hdr
+    $ hsijax map runs/my-odenet-1 other.hdr --scale 10000
     $ hsijax map runs/my-odenet-1 --reject 0.9 --format envi
     """
     from hsijax.devices import select_device, set_up_compilation_cache
@@ -79,6 +86,7 @@ def map_run(
         "cube_key": cube_key,
         "ground_truth": ground_truth,
         "nodata": nodata,
+        "scale": scale,
     }
     given = {name: value for name, value in named.items() if value is not None}
     opened = open_run(run)

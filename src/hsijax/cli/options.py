@@ -45,7 +45,7 @@ NoData = Annotated[
 ]
 Scale = Annotated[
     float | None,
-    typer.Option("--scale", help="Divide the cube by it to get reflectance."),
+    typer.Option("--scale", help="Value of the cube that stands for reflectance 1."),
 ]
 MaxMemory = Annotated[
     str | None,

@@ -15,6 +15,7 @@ from hsijax.cli.options import (
     Json,
     NoData,
     Quiet,
+    Scale,
 )
 from hsijax.config import PRESETS, TrainConfig
 from hsijax.config.opponents import MODELS
@@ -201,6 +202,7 @@ def train(
     cube_key: CubeKey = None,
     ground_truth: GroundTruth = None,
     nodata: NoData = None,
+    scale: Scale = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", help="Run a config.toml again; options outweigh it."),

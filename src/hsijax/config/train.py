@@ -37,6 +37,7 @@ class TrainConfig:
     cube_key: str | None = None
     ground_truth: str | None = None  # FILE or FILE:KEY
     nodata: float | None = None
+    scale: float | None = None  # the value that stands for reflectance 1
     # Which pixels train: a method, or the split file that holds them.
     split: str = "random"  # or "count", "blocks", "masks", "grss", "file"
     frac: float = 0.05  # share of each class, rounded up
@@ -155,6 +156,7 @@ FRACTIONS = 30
 LONGEST = 1000.0
 
 RANGES: list[Range] = [
+    ("scale", 1e-12, 1e12),
     ("val_frac", 0.0, 0.9),
     ("count", 1, 10**9),
     ("block_side", 1, 10**6),

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def map_run(
         scene = load_config_scene(config, progress, **options)
     else:
         scene = load_scene(scene_name, progress=progress, **options)
-    classifier.check_bands(scene)
+    fitted = classifier.fit_scene(scene)
     check_patch_side(config.patch, scene.shape)
     if labelled_only and scene.ground_truth is None:
         raise UsageError(
@@ -136,14 +135,14 @@ def map_run(
         "labels": _hash_labels(scene) if labelled_only else None,
         "reject": reject,
         "apart": region is not None,
-        "nodata": str(scene.nodata),
+        "read": [str(scene.nodata), str(scene.scale)],
     }
     store = TileStore.open(
         stem.with_name(f".{stem.name}.tiles"), scene.shape[:2], LAYERS, plan
     )
     found = classify_scene(
         classifier,
-        replace(scene, good_bands=classifier.good_bands),
+        fitted,
         store,
         labelled_only=labelled_only,
         region=region,

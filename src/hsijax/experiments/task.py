@@ -66,6 +66,7 @@ def load_config_scene(
         "cube_key": config.cube_key,
         "ground_truth": config.ground_truth,
         "nodata": config.nodata,
+        "scale": config.scale,
     }
     return load_scene(config.dataset, progress=progress, **{**settings, **options})
 

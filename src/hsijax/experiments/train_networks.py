@@ -19,6 +19,7 @@ from hsijax.experiments.confidence import calibrate_run
 from hsijax.experiments.task import Task
 from hsijax.models.layers import check_precision
 from hsijax.runs import Run
+from hsijax.scenes.sensor import Sensor
 from hsijax.training.course import (
     Epoch,
     Loop,
@@ -84,8 +85,7 @@ def _start(
     untrained = TrainedClassifier(
         TrainedNetwork(blueprint, params),
         task.fit_inputs(split),
-        task.scene.good_bands,
-        task.scene.wavelengths,
+        Sensor.of(task.scene),
         task.scene.classes,
     )
     padded = untrained.prepare(task.cube, task.valid, task.region(split))

@@ -12,6 +12,7 @@ from hsijax.errors import HsijaxError
 from hsijax.experiments.confidence import calibrate_run
 from hsijax.experiments.task import Task
 from hsijax.runs import Run
+from hsijax.scenes.sensor import Sensor
 
 
 def train_spectral(
@@ -57,9 +58,7 @@ def _train(run: Run, task: Task, number: int, progress: Progress) -> None:
     run.update_entry(
         "hyper_parameters", number, {**learned.settings, "cross_validated_oa": held_out}
     )
-    classifier = TrainedClassifier(
-        learned, inputs, scene.good_bands, scene.wavelengths, scene.classes
-    )
+    classifier = TrainedClassifier(learned, inputs, Sensor.of(scene), scene.classes)
     padded = classifier.prepare(task.cube, task.valid, task.region(split))
     classifier = calibrate_run(run, task, number, classifier, padded)
     classifier.save(run.network_file(number), epoch=0, seconds=seconds)

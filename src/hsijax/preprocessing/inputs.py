@@ -1,5 +1,6 @@
 """What a classifier sees of a scene: scaled, as components, diffused."""
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from hsijax.preprocessing.noise import neighbour_steps
 from hsijax.scenes import Scene
 from hsijax.scenes.tiles import Window, whole_window
 from hsijax.splits import neighbourhood
+
+log = logging.getLogger("hsijax")
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,12 @@ def fit_inputs(
     steps = None
     if fractions or config.times:
         steps = neighbour_steps(cube, around)
+        if fractions and len(steps) < 2 * cube.shape[2]:
+            log.warning(
+                "the noise of %d bands is fitted to half of %d pairs of neighbours, "
+                "too few to know it: take more training pixels, or --components pca",
+                *(cube.shape[2], len(steps)),
+            )
     preprocessing = fit_preprocessing(
         cube[around if fractions else chosen],
         scaling=config.scaling,

@@ -40,20 +40,24 @@ def load_scene(
     cube_key: str | None = None,
     ground_truth: str | None = None,
     nodata: float | None = None,
+    scale: float | None = None,
     progress: Progress = no_progress,
 ) -> Scene:
     """Open a scene of the catalogue or a file; the cube's values are read lazily.
 
     A folder of GeoTIFFs or a glob pattern is one scene of several tiles. `ground_truth`
     is what `load_ground_truth` takes, and replaces what the catalogue or the cube's own
-    file has. `nodata` replaces what the file declares. Labels of pixels without data
-    are dropped with a warning.
+    file has. `nodata` and `scale`, the value that stands for reflectance 1, replace
+    what the file declares. Labels of pixels without data are dropped with a warning.
 
     Raises:
-        UsageError: it is neither a name in the catalogue nor a file.
+        UsageError: it is neither a name in the catalogue nor a file, or the scale is
+            not positive.
         HsijaxError: a file cannot be had or read, it is not clear which array is meant,
             or cube and ground truth do not fit each other.
     """
+    if scale is not None and not 0 < scale < np.inf:
+        raise UsageError(f"--scale must be a positive number, not {scale:g}")
     sheet = find_sheet(name_or_path)
     if sheet:
         scene = _load_sheet(sheet, data_dir, cube_key, ground_truth, progress)
@@ -61,6 +65,8 @@ def load_scene(
         scene = _load_path(Path(name_or_path), cube_key, ground_truth, nodata)
     if nodata is not None:
         scene = replace(scene, nodata=nodata)
+    if scale is not None:
+        scene = replace(scene, scale=scale)
     return _drop_labels_without_data(scene)
 
 

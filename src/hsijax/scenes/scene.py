@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, Integer, Shaped
 from hsijax.errors import HsijaxError
 from hsijax.io.cube import Georeference, LazyCube
 from hsijax.io.ground_truth import check_ground_truth_size
+from hsijax.scenes.band_names import describe_bands
 from hsijax.scenes.tiles import Window, whole_window
 
 BLOCK_BYTES = 2**25  # of the cube that are looked at in one go
@@ -162,11 +163,23 @@ class Scene:
     def is_valid(
         self, block: Shaped[np.ndarray, "rows cols good_bands"]
     ) -> Bool[np.ndarray, "rows cols"]:
-        """Return False where all bands hold the no-data value or, if there is one, NaN.
+        """Return False where a band holds the no-data value, or all of them NaN.
 
-        All pixels are valid in a scene without a no-data value.
+        A no-data value of 0 is an ordinary one where it is not the whole spectrum. All
+        pixels are valid in a scene without a no-data value.
         """
-        return holds_data(block, self.nodata)
+        known = holds_data(block, self.nodata)
+        if not self.nodata:
+            return known
+        marked = np.isnan(block) if np.isnan(self.nodata) else block == self.nodata
+        return known & ~marked.any(axis=2)
+
+    def _is_missing(
+        self, values: Shaped[np.ndarray, "*pixels bands"]
+    ) -> Bool[np.ndarray, "*pixels bands"]:
+        """Return True where there is the no-data value or NaN."""
+        marked = values == self.nodata
+        return marked | np.isnan(values) if values.dtype.kind == "f" else marked
 
     def valid_pixels(self) -> Bool[np.ndarray, "rows cols"]:
         """Return False where a pixel is no-data; reads the cube if it can have such."""
@@ -182,7 +195,8 @@ class Scene:
         See `clean_blocks`, of which this is all in one.
 
         Raises:
-            HsijaxError: a valid pixel holds NaN or an infinite number.
+            HsijaxError: a valid pixel holds NaN or an infinite number, or there is
+                none because some bands have no data.
         """
         size = (window or whole_window(self.shape)).shape
         values = np.empty((*size, int(self.good_bands.sum())), dtype=np.float32)
@@ -202,67 +216,72 @@ class Scene:
     ]:
         """Yield rows, their good bands as float32, and which pixels are valid.
 
-        Pixels without data are 0 in all bands. With `drop_broken` so are those that
-        hold NaN, infinite numbers or the no-data value in some of them. What is wrong
-        with some pixels of a whole scene is said in a warning, of a window's it is not.
+        Pixels that are not valid are 0 in all bands. With `drop_broken` those that hold
+        NaN or infinite numbers are not valid either. Of a whole scene, not of a window,
+        it is said how many lack some bands.
 
         Raises:
-            HsijaxError: a valid pixel holds NaN or an infinite number.
+            HsijaxError: a valid pixel holds NaN or an infinite number, or there is none
+                in the scene because some bands have no data.
         """
-        dropped = part = 0
+        held = np.zeros(int(self.good_bands.sum()), dtype=bool)
+        partial = broken_pixels = valid_pixels = 0
         for rows, block in self.blocks(window):
             valid = self.is_valid(block)
             with np.errstate(over="ignore"):  # a value too large for float32 is inf
                 values = block.astype(np.float32)
+            has_data = ~self._is_missing(block[~valid])
+            held |= has_data.any(axis=0)
+            partial += int(np.count_nonzero(has_data.any(axis=1)))
             values[~valid] = 0
-            broken = partial = np.zeros_like(valid)
             if block.dtype.kind == "f":
                 broken = ~np.isfinite(values).all(axis=2)
-            # Zero is an ordinary value where it is not the whole spectrum.
-            if self.nodata:
-                partial = (block == self.nodata).any(axis=2) & valid
-            if drop_broken:
-                broken |= partial
+                broken_pixels += int(np.count_nonzero(broken))
+                if broken.any() and not drop_broken:
+                    corner = window or whole_window(self.shape)
+                    place = (corner.rows.start + rows.start, corner.cols.start)
+                    raise HsijaxError(self._describe_broken(values, broken, place))
                 values[broken] = 0
-                valid[broken] = False
-                dropped += np.count_nonzero(broken)
-            elif broken.any():
-                row, col = np.argwhere(broken)[0].tolist()
-                corner = window or whole_window(self.shape)
-                first = corner.rows.start + rows.start + row, corner.cols.start + col
-                count = int(np.count_nonzero(broken))
-                raise HsijaxError(self._describe_broken(values[row, col], count, first))
-            part += np.count_nonzero(partial)
+                valid &= ~broken
+            valid_pixels += int(np.count_nonzero(valid))
             yield rows, values, valid
         if window is not None:
             return
-        if dropped:
+        if partial and not valid_pixels:
+            raise HsijaxError(self._describe_empty(held))
+        if partial or broken_pixels:
             log.warning(
-                "%s: %d pixels hold NaN, infinite or no-data values in some bands; "
-                "they are left out",
+                "%s: %d pixels hold %s in some bands; they are left out",
                 self.source.path,
-                dropped,
-            )
-        elif part:
-            log.warning(
-                "%s: %d pixels hold the no-data value %g in some bands only; they are "
-                "used as they are",
-                self.source.path,
-                part,
-                self.nodata,
+                partial + broken_pixels,
+                "NaN, infinite or no-data values" if broken_pixels else "no data",
             )
 
+    def _describe_empty(self, held: Bool[np.ndarray, " good_bands"]) -> str:
+        bands = np.flatnonzero(self.good_bands)[~held]
+        which = "some bands"
+        if bands.size:
+            lengths = None if self.wavelengths is None else self.wavelengths[bands]
+            which = describe_bands(lengths, bands)
+        return (
+            f"{self.source.path}: no pixel has data in all {held.size} bands, because "
+            f"{which} have none; mark bands without data as bad (bbl of an ENVI header)"
+        )
+
     def _describe_broken(
-        self, spectrum: np.ndarray, count: int, first: tuple[int, int]
+        self, values: np.ndarray, broken: np.ndarray, corner: tuple[int, int]
     ) -> str:
-        row, col = first
-        bad_bands = ~np.isfinite(spectrum)
-        band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)] + 1
+        row, col = np.argwhere(broken)[0]
+        bad_bands = ~np.isfinite(values[row, col])
+        band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)]
+        length = (
+            "" if self.wavelengths is None else f", {self.wavelengths[band]:.5g} nm"
+        )
         advice = "replace them, or mark their bands as bad (bbl of an ENVI header)"
-        if self.nodata is None and bad_bands.all():
+        if self.nodata is None and np.isnan(values[row, col][bad_bands]).all():
             advice = "if they mark missing pixels, name the value: --nodata nan"
         return (
-            f"{self.source.path}: {count} pixels hold NaN or "
-            f"infinite values, the first at row {row}, column {col} (from 0), band "
-            f"{band} (from 1): {advice}"
+            f"{self.source.path}: {np.count_nonzero(broken)} pixels hold NaN or "
+            f"infinite values, the first at row {corner[0] + row}, column "
+            f"{corner[1] + col} (from 0), band {band + 1} (from 1){length}: {advice}"
         )

@@ -8,12 +8,13 @@ import numpy as np
 from hsijax.config import Progress, no_progress
 from hsijax.errors import HsijaxError
 from hsijax.io.ground_truth import GroundTruthSizeError
+from hsijax.scenes.band_names import format_ranges
 from hsijax.scenes.labels import GroundTruth, load_ground_truth
 from hsijax.scenes.loading import LabelsOnlyError, load_scene
 from hsijax.scenes.quicklook import write_quicklook
 from hsijax.scenes.scene import LandClass, Scene, SourceFile
-from hsijax.scenes.statistics import CubeStatistics, measure_cube
 from hsijax.scenes.sources import name_source
+from hsijax.scenes.statistics import CubeStatistics, measure_cube
 
 Summary = dict[str, Any]
 
@@ -32,6 +33,7 @@ def describe(
     cube_key: str | None = None,
     ground_truth: str | None = None,
     nodata: float | None = None,
+    scale: float | None = None,
     quicklook: Path | None = None,
     progress: Progress = no_progress,
 ) -> Summary:
@@ -48,6 +50,7 @@ def describe(
         "data_dir": data_dir,
         "cube_key": cube_key,
         "nodata": nodata,
+        "scale": scale,
         "progress": progress,
     }
     warnings = []
@@ -88,6 +91,7 @@ def summarise(scene: Scene) -> Summary:
         "bad_bands": (np.flatnonzero(~scene.good_bands) + 1).tolist(),
         "nodata": _json_number(scene.nodata),
         "nodata_share": statistics.nodata_pixels / (rows * cols),
+        "scale": scene.scale,
         "georeference": None,
         "classes": None,
         "labelled_pixels": None,
@@ -164,8 +168,7 @@ def _find_faults(scene: Scene, statistics: CubeStatistics) -> list[str]:
     if statistics.broken_pixels:
         faults.append(
             f"{statistics.broken_pixels} of {total} pixels hold NaN or infinite "
-            "values, which training refuses; --nodata nan drops those that are NaN in "
-            "all bands"
+            "values, which training refuses; --nodata nan drops those that hold NaN"
         )
     if statistics.nodata_pixels:
         share = 100 * statistics.nodata_pixels / total
@@ -188,7 +191,8 @@ def _find_faults(scene: Scene, statistics: CubeStatistics) -> list[str]:
         if bands.any():
             listed = format_ranges(numbers[bands].tolist())
             faults.append(f"bands of nothing but {kind} (counted from 1): {listed}")
-    if statistics.whole_numbers and statistics.highest > HIGHEST_REFLECTANCE:
+    unscaled = scene.scale is None and statistics.whole_numbers
+    if unscaled and statistics.highest > HIGHEST_REFLECTANCE:
         faults.append(_describe_scale(statistics.highest))
     return faults
 
@@ -197,20 +201,7 @@ def _describe_scale(highest: float) -> str:
     text = f"the values are whole numbers up to {highest:g}"
     for scale in REFLECTANCE_SCALES:
         if highest <= HIGHEST_REFLECTANCE * scale:
-            return f"{text}: if they are reflectance, then times about {scale}"
+            return (
+                f"{text}: if they are reflectance, then times about {scale} (--scale)"
+            )
     return f"{text}: counts or radiance rather than reflectance"
-
-
-def format_ranges(numbers: list[int]) -> str:
-    """Shorten an ascending list of numbers.
-
-    >>> format_ranges([104, 105, 106, 220])
-    '104-106, 220'
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)

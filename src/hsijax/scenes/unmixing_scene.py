@@ -90,6 +90,7 @@ def load_unmixing_scene(
         data_dir=data_dir,
         cube_key=cube_key,
         nodata=nodata,
+        scale=scale,
         progress=progress,
     )
     cube, valid = _read_cube(scene)

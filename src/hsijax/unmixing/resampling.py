@@ -9,8 +9,14 @@ from jaxtyping import Bool, Float, Int
 
 from hsijax.errors import HsijaxError
 from hsijax.io.spectral_library import SpectralLibrary
-from hsijax.scenes.summary import format_ranges
-from hsijax.unmixing.gaussian_bands import nearest, resample, spacing, uncovered
+from hsijax.scenes.band_names import describe_bands
+from hsijax.scenes.gaussian_bands import (
+    known_widths,
+    nearest,
+    resample,
+    spacing,
+    uncovered,
+)
 
 # Bands whose wavelengths differ by less than this share of their width are the same:
 # 0.2 % of a Gaussian band lies beside it then.
@@ -55,10 +61,10 @@ def fit_library(
     """
     if wavelengths is None or library.wavelengths is None:
         return _take_by_number(library, wavelengths, fwhm, good_bands, name)
-    known = fwhm is not None and bool(np.all(fwhm[good_bands] > 0))
-    widths = fwhm if known and fwhm is not None else spacing(wavelengths)
+    known = known_widths(fwhm, good_bands)
+    widths = spacing(wavelengths) if known is None else known
     centres, widths = wavelengths[good_bands], widths[good_bands]
-    if not known:
+    if known is None:
         log.info(
             "note: %s has no band widths (FWHM); the distance between its bands is "
             "taken, %.3g nm in the middle",
@@ -213,7 +219,7 @@ def _check_coverage(
     message = (
         f"{_called(library)} ({span}) has no values at {np.count_nonzero(bare)} of "
         f"{centres.size} good bands of {name}: "
-        f"{_describe_bands(centres[bare], numbers[bare])}"
+        f"{describe_bands(centres[bare], numbers[bare])}"
     )
     if np.count_nonzero(bare) > FEW_BANDS * centres.size:
         raise HsijaxError(
@@ -242,7 +248,7 @@ def _leave_out_holes(
         centres = centres[holes.any(axis=0)]
     message = (
         f"{count} of {broken.size} spectra of {_called(library)}, such as "
-        f"'{library.names[first]}', have no values at {_describe_bands(centres, bands)}"
+        f"'{library.names[first]}', have no values at {describe_bands(centres, bands)}"
         f" of {name}"
     )
     if count > MAX_LEFT_OUT * broken.size:
@@ -259,24 +265,6 @@ def _leave_out_holes(
         classes=library.classes and tuple(library.classes[index] for index in kept),
         pixels=None if library.pixels is None else library.pixels[kept],
     )
-
-
-def _describe_bands(
-    centres: Float[np.ndarray, " bands"] | None, indices: Int[np.ndarray, " bands"]
-) -> str:
-    """Name bands, counted from 1, and their range.
-
-    >>> _describe_bands(np.array([400.0, 410.0]), np.array([0, 1]))
-    'bands 1-2 (400 to 410 nm)'
-    >>> _describe_bands(np.array([400.0]), np.array([0]))
-    'band 1 (400 nm)'
-    """
-    numbers = format_ranges((indices + 1).tolist())
-    text = f"band {numbers}" if indices.size == 1 else f"bands {numbers}"
-    if centres is None:
-        return text
-    ends = dict.fromkeys((f"{centres.min():.5g}", f"{centres.max():.5g}"))
-    return f"{text} ({' to '.join(ends)} nm)"
 
 
 def _brightness(

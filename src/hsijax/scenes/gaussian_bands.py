@@ -29,10 +29,7 @@ def resample(
         widths: FWHM of the targets, in nm.
     """
     resampled = np.full((len(spectra), centres.size), np.nan)
-    own = 0.0
-    if own_widths is not None and (own_widths > 0).all():
-        own = own_widths[nearest(wavelengths, centres)]
-    blur = np.sqrt(np.maximum(widths**2 - own**2, 0.0))
+    blur = missing_blur(wavelengths, own_widths, centres, widths)
     bare = uncovered(wavelengths, centres, widths)
     # Most spectra share their holes: one matrix for each pattern of them.
     patterns, which = np.unique(np.isfinite(spectra), axis=0, return_inverse=True)
@@ -46,6 +43,27 @@ def resample(
         values[:, uncovered(there, centres, widths) & ~bare] = np.nan
         resampled[rows] = values
     return resampled
+
+
+def missing_blur(
+    wavelengths: Float[np.ndarray, " bands"],
+    own_widths: Float[np.ndarray, " bands"] | None,
+    centres: Float[np.ndarray, " targets"],
+    widths: Float[np.ndarray, " targets"],
+) -> Float[np.ndarray, " targets"]:
+    """FWHM of the Gaussian that makes of the nearest band one of a target's width.
+
+    0 where the band is as wide already; the target's own width where nothing is known
+    of the bands. Widths of Gaussians add in squares.
+
+    >>> bands, targets = np.array([400.0, 410.0]), np.array([402.0, 409.0])
+    >>> missing_blur(bands, np.array([3.0, 9.0]), targets, np.array([5.0, 5.0]))
+    array([4., 0.])
+    """
+    own = 0.0
+    if own_widths is not None and (own_widths > 0).all():
+        own = own_widths[nearest(wavelengths, centres)]
+    return np.sqrt(np.maximum(widths**2 - own**2, 0.0))
 
 
 def gaussian_weights(
@@ -71,6 +89,14 @@ def gaussian_weights(
     return np.maximum(weights, 0.0)  # negative by rounding alone
 
 
+def known_widths(
+    fwhm: Float[np.ndarray, " bands"] | None, chosen: Bool[np.ndarray, " bands"]
+) -> Float[np.ndarray, " bands"] | None:
+    """Return the widths if all those of the chosen bands are known."""
+    known = fwhm is not None and bool(np.all(fwhm[chosen] > 0))
+    return fwhm if known else None
+
+
 def spacing(
     wavelengths: Float[np.ndarray, " bands"],
 ) -> Float[np.ndarray, " bands"]:
@@ -90,10 +116,10 @@ def uncovered(
     centres: Float[np.ndarray, " targets"],
     widths: Float[np.ndarray, " targets"],
 ) -> Bool[np.ndarray, " targets"]:
-    """Which bands lie in a gap of a library, or beyond its ends.
+    """Which targets lie in a gap of some bands, or beyond their ends.
 
-    The nearest wavelength may be as far away as the band is wide, or as the library's
-    bands usually lie apart; beyond the ends half as far.
+    The nearest band may be as far away as the target is wide, or as the bands usually
+    lie apart; beyond the ends half as far.
 
     >>> library = np.array([400.0, 410.0, 420.0, 500.0])
     >>> uncovered(library, np.array([396.0, 425.0, 450.0]), np.array([6.0, 6.0, 6.0]))
