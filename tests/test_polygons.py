@@ -133,6 +133,14 @@ def test_a_pixel_is_of_the_polygon_that_holds_its_centre(cube, tmp_path):
     np.testing.assert_array_equal(labels_of(cube, path), expected)
 
 
+def test_points_on_the_edges_of_the_scene(cube, tmp_path):
+    points = [shapely.Point(spot(*xy)) for xy in ((0, 0), (3, 12), (10, 5), (9, 11))]
+    ids = np.arange(1, 5).astype(np.int32)
+    path = write_shapes(tmp_path / "a.gpkg", points, id=ids)
+    found = labels_of(cube, path)
+    assert {*zip(*np.nonzero(found), strict=True)} == {(0, 0), (11, 9)}
+
+
 def test_overlaps_of_classes_have_no_label(cube, tmp_path, caplog):
     boxes = [
         pixels(slice(0, 4), slice(0, 4)),

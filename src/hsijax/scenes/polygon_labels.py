@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Int, Shaped
 
 from hsijax.errors import HsijaxError
 from hsijax.io.cube import Georeference
@@ -114,12 +114,11 @@ def _take_apart(
 ) -> tuple[Shaped[np.ndarray, " parts"], Int[np.ndarray, " parts"]]:
     """Return polygons and points of the wanted geometries, and whose each one is.
 
-    Polygons that cross themselves are mended; lines and empty geometries are no part.
+    Lines and empty geometries are no part.
     """
     import shapely
 
-    valid = shapely.make_valid(geometries[wanted])
-    parts, outer = shapely.get_parts(valid, return_index=True)
+    parts, outer = shapely.get_parts(geometries[wanted], return_index=True)
     # A collection may hold polygons of several parts.
     parts, inner = shapely.get_parts(parts, return_index=True)
     kinds = (shapely.GeometryType.POLYGON, shapely.GeometryType.POINT)
@@ -133,42 +132,39 @@ def _lay_on(
     place: Georeference,
     size: tuple[int, int],
 ) -> tuple[Shaped[np.ndarray, " parts"], Bool[np.ndarray, " parts"]]:
-    """Return geometries in a scene's system, and which of them touch its footprint."""
-    import shapely
-
-    corners = find_corners(place, size)
-    if same_crs(crs, place.crs):
-        near = np.ones(len(parts), dtype=bool)
-    else:
-        # A system may not reach as far as the file: only what is near is moved to it.
-        near = _lie_near(parts, crs, place.crs, corners)
-        parts = parts.copy()
-        parts[near] = shapely.transform(
-            parts[near], lambda points: move_points(points.T, crs, place.crs).T
-        )
-    near &= np.isfinite(shapely.bounds(parts)).all(axis=1)
-    near[near] = shapely.intersects(shapely.Polygon(corners), parts[near])
-    return parts, near
-
-
-def _lie_near(
-    parts: Shaped[np.ndarray, " parts"],
-    crs: str | None,
-    scene_crs: str | None,
-    corners: Float[np.ndarray, "4 2"],
-) -> Bool[np.ndarray, " parts"]:
-    """Return which geometries overlap the rectangle around a scene, in their system."""
+    """Return geometries in a scene's system, and which of them reach into the scene."""
     import shapely
     from rasterio.warp import transform_bounds
 
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    left, bottom, right, top = transform_bounds(scene_crs, crs, *low, *high)
-    margin = 0.01 * (top - bottom)  # of the rectangle, which is approximate
-    west, south, east, north = shapely.bounds(parts).T
-    beside = (east < left - margin) | (west > right + margin)
+    corners = find_corners(place, size)
+    box = *corners.min(axis=0), *corners.max(axis=0)
+    if same_crs(crs, place.crs):
+        return parts, _overlap(parts, box)
+    # A system may not reach as far as the file: only what is near is moved to it.
+    left, bottom, right, top = transform_bounds(place.crs, crs, *box)
     if left > right:  # across the date line
-        beside[:] = False
-    return ~beside & (north > bottom - margin) & (south < top + margin)
+        left, right = -np.inf, np.inf
+    margin = 0.01 * (top - bottom)  # of a rectangle that is approximate
+    around = (left - margin, bottom - margin, right + margin, top + margin)
+    near = _overlap(parts, around)
+    parts = parts.copy()
+    parts[near] = shapely.transform(
+        parts[near], lambda points: move_points(points.T, crs, place.crs).T
+    )
+    return parts, near & _overlap(parts, box)
+
+
+def _overlap(
+    parts: Shaped[np.ndarray, " parts"], box: tuple[float, float, float, float]
+) -> Bool[np.ndarray, " parts"]:
+    """Return which geometries' rectangles overlap one (west, south, east, north)."""
+    import shapely
+
+    bounds = shapely.bounds(parts)
+    west, south, east, north = bounds.T
+    across = (east >= box[0]) & (west <= box[2])
+    along = (north >= box[1]) & (south <= box[3])
+    return across & along & np.isfinite(bounds).all(axis=1)
 
 
 def _burn(
@@ -177,7 +173,11 @@ def _burn(
     place: Georeference,
     size: tuple[int, int],
 ) -> tuple[Int[np.ndarray, "rows cols"], int]:
-    """Return the labels, and how many pixels lie in parts of different classes."""
+    """Return the labels, and how many pixels lie in parts of different classes.
+
+    Of a polygon that crosses itself GDAL fills what its line goes round an odd number
+    of times.
+    """
     from rasterio import Affine
     from rasterio.features import rasterize
 
