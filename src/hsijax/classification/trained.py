@@ -10,18 +10,16 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hsijax.classification.network import Blueprint, TrainedNetwork
 from hsijax.classification.predict import most_probable
+from hsijax.classification.prepared import prepare_cube
 from hsijax.classification.spectral import SpectralClassifier
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.opponents import CLASSICAL
 from hsijax.errors import HsijaxError
-from hsijax.patches import pad_cube
 from hsijax.preprocessing import Inputs
 from hsijax.scenes import LandClass, Scene
+from hsijax.scenes.stack import BAND_TOLERANCE
 from hsijax.settings import config_values, restore_config
 from hsijax.training.checkpoint import load_arrays, read_metadata, save_checkpoint
-
-# Largest distance between a band of the run and one of another scene, nm.
-BAND_TOLERANCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -135,9 +133,7 @@ class TrainedClassifier:
             valid: pixels that have data.
             region: pixels that diffusion keeps apart from all others; None for none.
         """
-        channels = self.inputs.apply(cube, valid, region)
-        padded = pad_cube(channels, self.config.patch, self.config.padding)
-        return jnp.asarray(padded)
+        return jnp.asarray(prepare_cube(self.inputs, self.config, cube, valid, region))
 
     def predict(
         self,

@@ -12,7 +12,7 @@ from hsijax.config import Progress, no_progress
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.confidence import read_temperature
 from hsijax.experiments.reject import check_threshold, warn_uncalibrated
-from hsijax.experiments.task import load_config_scene
+from hsijax.experiments.run_scenes import find_in_run, scenes_of_run
 from hsijax.io.cube import Georeference
 from hsijax.io.envi_classification import write_envi_classification, write_envi_layers
 from hsijax.io.geotiff import (
@@ -29,7 +29,7 @@ from hsijax.reports.maps import (
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
-from hsijax.splits import Split, guarded_region, load_splits, read_splits
+from hsijax.splits import Split
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ def map_run(
     progress: Progress = no_progress,
     **options: Any,
 ) -> list[Path]:
-    """Write the class map of the run's own scene, or of another one.
+    """Write the class map of the run's own scene (all of several), or of another one.
 
     Written are a figure with legend, the bare map as PNG, and both layers, class and
     confidence, as GeoTIFF where the scene has a place on Earth and as ENVI elsewhere.
 
     Args:
         run: a run whose training `number` has ended.
-        scene_name: as `load_scene` takes it; None for the scene it was trained on.
+        scene_name: as `load_scene` takes it; None for what it was trained on.
         number: which of the folder's trainings classifies, from 0.
         labelled_only: leave pixels without ground truth out.
         reject: leave the class of pixels of less confidence out.
@@ -135,18 +135,44 @@ def map_run(
         )
     classifier = TrainedClassifier.load(run.network_file(number))
     if scene_name is None:
-        scene = load_config_scene(config, progress, **options)
+        scenes = scenes_of_run(config, progress, **options)
     else:
-        scene = load_scene(scene_name, progress=progress, **options)
-    trained_on = manifest["scene"]
-    is_own = scene.source.sha256 == trained_on["sha256"]
-    split = None
-    if is_own and scene.ground_truth is not None and "ground_truth" not in options:
-        split = load_splits(run.split_file, scene.ground_truth).splits[number]
-    region = None
-    if is_own and config.times:  # as it was tested
-        drawn = read_splits(run.split_file)[number]
-        region = guarded_region(drawn, config.fitted_patch, scene.shape[:2])
+        scenes = [load_scene(scene_name, progress=progress, **options)]
+    if reject is not None and read_temperature(manifest, number) is None:
+        warn_uncalibrated()
+    return [
+        file
+        for scene in scenes
+        for file in _map_one(
+            run,
+            scene,
+            classifier,
+            number=number,
+            labelled_only=labelled_only,
+            reject=reject,
+            progress=progress,
+            other_truth="ground_truth" in options,
+        )
+    ]
+
+
+def _map_one(
+    run: Run,
+    scene: Scene,
+    classifier: TrainedClassifier,
+    *,
+    number: int,
+    labelled_only: bool,
+    reject: float | None,
+    progress: Progress,
+    other_truth: bool,
+) -> list[Path]:
+    """Write the class map of one scene."""
+    config, manifest = run.read_config(), run.read_manifest()
+    known = replace(scene, ground_truth=None) if other_truth else scene
+    place = find_in_run(run, known, number)
+    name, split, region = place or (scene.name, None, None)
+    scene = replace(scene, name=name)
     found = classify_scene(
         classifier,
         scene,
@@ -156,10 +182,9 @@ def map_run(
     )
     if reject is not None:
         found = found.reject(reject)
-        if read_temperature(manifest, number) is None:
-            warn_uncalibrated()
     parts = [scene.name]
-    if not is_own and scene.name == trained_on["name"]:
+    own = {one["name"] for one in (manifest["scene"], *manifest.get("scenes", ()))}
+    if place is None and scene.name in own:
         parts.append(scene.source.sha256[:8])
     parts += [f"run{number}"] if number else []
     parts += ["labelled"] if labelled_only else []

@@ -146,7 +146,7 @@ def _test(run: Run, task: Task, number: int) -> None:
     """Predict the test pixels of a trained run, once."""
     classifier = TrainedClassifier.load(run.network_file(number))
     split = task.splits.splits[number]
-    padded = classifier.prepare(task.cube, task.valid, task.region(split))
+    padded = jnp.asarray(task.prepare(classifier.inputs, split))
     trained = read_metadata(run.network_file(number))["notes"]
     test = split.test
     start = time.perf_counter()

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
@@ -88,7 +89,7 @@ def _start(
         task.scene.wavelengths,
         task.scene.classes,
     )
-    padded = untrained.prepare(task.cube, task.valid, task.region(split))
+    padded = jnp.asarray(task.prepare(untrained.inputs, split))
     targets = task.scene.labels(split.train)
     if config.balance == "loss":
         targets = weigh_labels(targets, blueprint.classes)

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -40,11 +40,30 @@ class SourceFile:
 
     path: Path
     key: str | None = None  # the variable inside the file
+    parts: tuple["SourceFile", ...] = ()  # all files, if it was put together from some
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file's bytes; read once, when first asked for."""
+        """Hash of the file's bytes, or of its parts' hashes; read when asked for."""
+        if self.parts:
+            hashes = "".join(part.sha256 for part in self.parts)
+            return hashlib.sha256(hashes.encode()).hexdigest()
         return hash_file(self.path)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A scene that lies below others in one; see `stack_scenes`."""
+
+    scene: "Scene"
+    row: int  # of the whole, where its first row lies; its first column is 0
+    trains: bool  # False: it is only tested
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Its rows and columns in the whole."""
+        rows, cols = self.scene.shape[:2]
+        return slice(self.row, self.row + rows), slice(0, cols)
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,7 @@ class Scene:
     classes: tuple[LandClass, ...] = ()
     georeference: Georeference | None = None
     notes: tuple[str, ...] = field(default=())  # what the loader found worth saying
+    parts: tuple[Part, ...] = ()  # the scenes that it was put together from
 
     def __post_init__(self):
         if self.ground_truth is not None:
@@ -79,6 +99,11 @@ class Scene:
     def shape(self) -> tuple[int, int, int]:
         """Rows, columns, bands of the cube as it is stored."""
         return self.cube.shape
+
+    @property
+    def windows(self) -> tuple[tuple[slice, slice], ...]:
+        """Rows and columns of its parts; empty for a scene without parts."""
+        return tuple(part.window for part in self.parts)
 
     @property
     def class_ids(self) -> Int[np.ndarray, " classes"]:
@@ -157,6 +182,8 @@ class Scene:
         Raises:
             HsijaxError: a valid pixel holds NaN or an infinite number.
         """
+        if self.parts:
+            return self._load_parts(drop_broken)
         rows, cols, _ = self.shape
         values = np.empty((rows, cols, int(self.good_bands.sum())), dtype=np.float32)
         valid = np.empty((rows, cols), dtype=bool)
@@ -184,6 +211,17 @@ class Scene:
                 np.count_nonzero(partial),
                 self.nodata,
             )
+        return values, valid
+
+    def _load_parts(self, drop_broken: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Load each part as if it were alone: what is wrong names its own file."""
+        rows, cols, _ = self.shape
+        values = np.zeros((rows, cols, int(self.good_bands.sum())), dtype=np.float32)
+        valid = np.zeros((rows, cols), dtype=bool)
+        for part in self.parts:
+            alone = replace(part.scene, good_bands=self.good_bands)
+            found = alone.load(drop_broken=drop_broken)
+            values[part.window], valid[part.window] = found
         return values, valid
 
     def _drop(self, values: np.ndarray, valid: np.ndarray, broken: np.ndarray) -> None:
