@@ -90,7 +90,7 @@ def score_networks(
             stage = f"{run.folder.name}, run {number + 1}/{count}: other solvers"
             progress(stage, place, len(left), label)
             scores[label] = score_solver(
-                classifier, padded, pixels, truth, labelled[label]
+                classifier, padded, task.place(pixels), truth, labelled[label]
             )
             write_text(path, json.dumps(measured, indent=2) + "\n")
     return {

@@ -1,5 +1,7 @@
 """What a run folder trains on: a scene in memory, and the pixels of each run."""
 
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from hsijax.config.scenes import listed, unlisted
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.make_split import splits_of_config
 from hsijax.experiments.run_scenes import (
+    GAP,
     describe_scenes,
     describe_source,
     diffusion_region,
@@ -25,6 +28,7 @@ from hsijax.preprocessing import Inputs, fit_inputs, reach
 from hsijax.runs import Run
 from hsijax.scenes import Scene
 from hsijax.scenes.loading import find_sheet
+from hsijax.scenes.neighbourhoods import Neighbourhoods, find_neighbourhoods
 from hsijax.splits import (
     Split,
     SplitFile,
@@ -35,17 +39,31 @@ from hsijax.splits import (
     set_apart,
 )
 
+log = logging.getLogger("hsijax")
+
+# Of this machine's memory, what a cube may take as float32; as much again or more is
+# needed to work on it.
+SHARE = 0.25
+# Of a large scene, the share around labelled pixels above which all of it is read.
+MOST = 0.5
+
 
 @dataclass(frozen=True)
 class Task:
-    """A scene whose cube is in memory, and a split for each run."""
+    """A scene whose cube is in memory, and a split for each run.
+
+    Splits and ground truth count pixels in the scene; `place` says where they lie in
+    the cube.
+    """
 
     config: TrainConfig
     scene: Scene
     cube: Float[np.ndarray, "rows cols good_bands"]
     valid: Bool[np.ndarray, "rows cols"]
-    ground_truth: Int[np.ndarray, "rows cols"]
+    ground_truth: Int[np.ndarray, "scene_rows scene_cols"]
     splits: SplitFile
+    # Of a scene that is too large for memory, what is: then cube and valid are of that.
+    near: Neighbourhoods | None = None
 
     def class_ids(self, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
         """Return the ground truth at some pixels."""
@@ -54,16 +72,18 @@ class Task:
     def fit_inputs(self, split: Split) -> Inputs:
         """Fit scaling, components and diffusion to a run's pixels, or to the scene."""
         if self.config.fit == "train":
-            chosen = mask_of(split.train, self.valid.shape)
+            chosen = mask_of(self.place(split.train), self.valid.shape)
         else:
             chosen = self.valid.copy()
-            for part in self.scene.parts:
+            for part in self._loaded.parts:
                 chosen[part.window] &= part.trains
         return fit_inputs(self.cube, self.valid, chosen, self.config)
 
     def region(self, split: Split) -> Bool[np.ndarray, "rows cols"] | None:
         """Return where diffusion keeps to itself, if the split leaks nothing."""
-        return diffusion_region(self.config, split, self.valid.shape, self.starts)
+        shape = self.ground_truth.shape
+        found = diffusion_region(self.config, split, shape, self.starts)
+        return found if found is None or not self.near else self.near.gather(found)
 
     def prepare(
         self, inputs: Inputs, split: Split
@@ -75,8 +95,16 @@ class Task:
             self.cube,
             self.valid,
             self.region(split),
-            self.scene.windows,
+            self._loaded.windows,
         )
+
+    def place(self, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, "n 2"]:
+        """Return where labelled pixels of the scene lie in the cube."""
+        return self.near.place(pixels) if self.near else pixels
+
+    @property
+    def _loaded(self) -> Scene:
+        return self.near.scene if self.near else self.scene
 
     @property
     def starts(self) -> list[int]:
@@ -119,8 +147,15 @@ def load_task(
         )
     for one in [part.scene for part in scene.parts] or [scene]:
         check_patch_side(config.patch, one.shape)
-    cube, valid = scene.load()
-    ground_truth = scene.ground_truth * valid
+    near = _near_labels(scene, config)
+    cube, valid = (near.scene if near else scene).load()
+    ground_truth = scene.ground_truth.copy()
+    if near:
+        labelled = np.argwhere(ground_truth)
+        empty = labelled[~valid[tuple(near.place(labelled).T)]]
+        ground_truth[tuple(empty.T)] = 0
+    else:
+        ground_truth *= valid
     bands = scene.good_bands.sum()
     if config.channels > bands:
         opponent, wanted = OPPONENTS.get(config.model), f"--channels {config.channels}:"
@@ -131,7 +166,33 @@ def load_task(
             "fewer"
         )
     splits = splits_of_config(config, scene, ground_truth, split_file, progress)
-    return Task(config, scene, cube, valid, ground_truth, splits)
+    return Task(config, scene, cube, valid, ground_truth, splits, near)
+
+
+def _near_labels(scene: Scene, config: TrainConfig) -> Neighbourhoods | None:
+    """Return what to read of a scene; None for all of it, if that fits into memory."""
+    rows, cols, _ = scene.shape
+    size = 4 * rows * cols * int(scene.good_bands.sum())
+    if size <= total_memory() * SHARE:
+        return None
+    flow = reach(config.times) if config.times else 0
+    side = config.fitted_patch
+    near = find_neighbourhoods(scene, side // 2 + flow, max(GAP, side - 1))
+    read = near.scene.shape[0] * near.scene.shape[1] / (rows * cols)
+    if read > MOST:
+        return None
+    log.info(
+        "%s is large: read are the %d windows around labelled pixels, %.1f %% of it",
+        *(scene.name, len(near.scene.parts), 100 * read),
+    )
+    if config.fit == "scene":
+        log.warning("--fit scene is of these windows, not of the whole scene")
+    return near
+
+
+def total_memory() -> int:
+    """Return the bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def reload_task(

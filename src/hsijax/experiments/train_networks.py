@@ -93,11 +93,12 @@ def _start(
     targets = task.scene.labels(split.train)
     if config.balance == "loss":
         targets = weigh_labels(targets, blueprint.classes)
-    data = TrainingSet(padded, split.train.astype(np.int32), targets)
+    data = TrainingSet(padded, task.place(split.train).astype(np.int32), targets)
     pixels = split.test if config.select == "best-test" else split.validation
 
     def score(params: Any) -> float:
-        logits = predict_logits(blueprint.predictor(), params, padded, pixels)
+        placed = task.place(pixels)
+        logits = predict_logits(blueprint.predictor(), params, padded, placed)
         return float(np.mean(logits.argmax(axis=1) == task.scene.labels(pixels)))
 
     def on_epoch(epoch: Epoch) -> None:

@@ -47,7 +47,7 @@ def _train(run: Run, task: Task, number: int, progress: Progress) -> None:
     inputs = task.fit_inputs(split)
     # The whole scene, so that they are to the bit what is predicted.
     padded = task.prepare(inputs, split)
-    spectra = padded[tuple((split.train + config.patch // 2).T)]
+    spectra = padded[tuple((task.place(split.train) + config.patch // 2).T)]
     labels = scene.labels(split.train)
     seed = np.random.SeedSequence((config.seed, number)).generate_state(1)
     learned, accuracy = fit_spectral(

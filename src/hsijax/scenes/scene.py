@@ -40,13 +40,13 @@ class SourceFile:
 
     path: Path
     key: str | None = None  # the variable inside the file
-    parts: tuple["SourceFile", ...] = ()  # all files, if it was put together from some
+    joined: tuple["SourceFile", ...] = ()  # what it was put together from
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file's bytes, or of its parts' hashes; read when asked for."""
-        if self.parts:
-            hashes = "".join(part.sha256 for part in self.parts)
+        """Hash of the file's bytes, or of several hashes; read when asked for."""
+        if self.joined:
+            hashes = "".join(source.sha256 for source in self.joined)
             return hashlib.sha256(hashes.encode()).hexdigest()
         return hash_file(self.path)
 
@@ -88,6 +88,7 @@ class Scene:
     georeference: Georeference | None = None
     notes: tuple[str, ...] = field(default=())  # what the loader found worth saying
     parts: tuple[Part, ...] = ()  # the scenes that it was put together from
+    corner: tuple[int, int] = (0, 0)  # row, col in its file, of a window of a scene
 
     def __post_init__(self):
         if self.ground_truth is not None:
@@ -140,15 +141,18 @@ class Scene:
 
     def blocks(self) -> Iterator[tuple[slice, Shaped[np.ndarray, "rows cols bands"]]]:
         """Yield the cube's good bands, some rows at a time, with the slice of rows."""
-        rows, cols, bands = self.shape
-        step = max(1, BLOCK_BYTES // (cols * bands * self.cube.dtype.itemsize))
-        for start in range(0, rows, step):
-            window = slice(start, min(start + step, rows))
-            block = np.asarray(self.cube.read(window, slice(0, cols)))
+        for window in self._row_windows():
+            block = np.asarray(self.cube.read(window, slice(0, self.shape[1])))
             yield (
                 window,
                 block if self.good_bands.all() else block[:, :, self.good_bands],
             )
+
+    def _row_windows(self) -> Iterator[slice]:
+        rows, cols, bands = self.shape
+        step = max(1, BLOCK_BYTES // (cols * bands * self.cube.dtype.itemsize))
+        for start in range(0, rows, step):
+            yield slice(start, min(start + step, rows))
 
     def is_valid(
         self, block: Shaped[np.ndarray, "rows cols good_bands"]
@@ -164,11 +168,19 @@ class Scene:
             missing |= np.isnan(block)
         return ~missing.all(axis=2)
 
-    def valid_pixels(self) -> Bool[np.ndarray, "rows cols"]:
-        """Return False where a pixel is no-data; reads the cube if it can have such."""
+    def labels_without_data(self) -> Bool[np.ndarray, "rows cols"]:
+        """Mark labelled pixels that are no-data; reads only around labels."""
+        found = np.zeros(self.shape[:2], dtype=bool)
         if self.nodata is None:
-            return np.ones(self.shape[:2], dtype=bool)
-        return np.concatenate([self.is_valid(block) for _, block in self.blocks()])
+            return found
+        labelled = self._labelled() > 0
+        for window in self._row_windows():
+            there = np.flatnonzero(labelled[window].any(axis=0))
+            if there.size:
+                place = window, slice(int(there[0]), int(there[-1]) + 1)
+                block = np.asarray(self.cube.read(*place))[:, :, self.good_bands]
+                found[place] = ~self.is_valid(block) & labelled[place]
+        return found
 
     def load(
         self, *, drop_broken: bool = False
@@ -237,6 +249,7 @@ class Scene:
 
     def _describe_broken(self, values: np.ndarray, broken: np.ndarray) -> str:
         row, col = np.argwhere(broken)[0]
+        there = row + self.corner[0], col + self.corner[1]
         bad_bands = ~np.isfinite(values[row, col])
         band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)] + 1
         advice = "replace them, or mark their bands as bad (bbl of an ENVI header)"
@@ -244,6 +257,6 @@ class Scene:
             advice = "if they mark missing pixels, name the value: --nodata nan"
         return (
             f"{self.source.path}: {np.count_nonzero(broken)} pixels hold NaN or "
-            f"infinite values, the first at row {row}, column {col} (from 0), band "
-            f"{band} (from 1): {advice}"
+            f"infinite values, the first at row {there[0]}, column {there[1]} (from "
+            f"0), band {band} (from 1): {advice}"
         )

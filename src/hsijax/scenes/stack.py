@@ -45,34 +45,55 @@ def stack_scenes(
     scenes = [scenes[0], *(_fit_bands(scene, scenes[0]) for scene in scenes[1:])]
     scenes = drop_untrained(unite_classes(scenes), training)
     good_bands = _common_bands(scenes)
-    rows = np.cumsum([0, *(scene.shape[0] + gap for scene in scenes)]).tolist()
-    parts = tuple(
-        Part(scene, row, trains=index < training)
-        for index, (scene, row) in enumerate(zip(scenes, rows[:-1], strict=True))
+    piled = pile_up(
+        [(scene, index < training) for index, scene in enumerate(scenes)],
+        gap,
+        good_bands,
     )
-    shape = (rows[-1] - gap, max(s.shape[1] for s in scenes), scenes[0].shape[2])
-    truth = np.zeros(shape[:2], np.int32)
-    for part in parts:
+    truth = np.zeros(piled.shape[:2], np.int32)
+    for part in piled.parts:
         if part.scene.ground_truth is not None:  # `_check_sources` has looked
             truth[part.window] = part.scene.ground_truth
     name = "+".join(scene.name for scene in scenes[:NAMED])
     if len(scenes) > NAMED:
         name += f"+{len(scenes) - NAMED}-more"
     wavelengths = [s.wavelengths for s in scenes if s.wavelengths is not None]
-    return Scene(
+    return replace(
+        piled,
         name=name,
-        cube=_stack_cubes(shape, parts, good_bands),
         source=_join([scene.source for scene in scenes]),
-        good_bands=good_bands,
         wavelengths=wavelengths[0] if wavelengths else None,
         fwhm=scenes[0].fwhm,
-        nodata=float("nan"),
         scale=scenes[0].scale,
         ground_truth=truth,
         ground_truth_source=_join(
             [s.ground_truth_source for s in scenes if s.ground_truth_source]
         ),
         classes=scenes[0].classes,
+    )
+
+
+def pile_up(
+    scenes: Sequence[tuple[Scene, bool]], gap: int, good_bands: np.ndarray
+) -> Scene:
+    """Put cubes of the same bands below each other, as `stack_scenes`; no labels.
+
+    `scenes` come with whether they train.
+    """
+    rows = np.cumsum([0, *(scene.shape[0] + gap for scene, _ in scenes)]).tolist()
+    parts = tuple(
+        Part(scene, row, trains)
+        for (scene, trains), row in zip(scenes, rows[:-1], strict=True)
+    )
+    first = scenes[0][0]
+    cols = max(scene.shape[1] for scene, _ in scenes)
+    shape = (rows[-1] - gap, cols, first.shape[2])
+    return Scene(
+        name=first.name,
+        cube=_stack_cubes(shape, parts, good_bands),
+        source=first.source,
+        good_bands=good_bands,
+        nodata=float("nan"),
         parts=parts,
     )
 
@@ -98,7 +119,10 @@ def _is_same(one: SourceFile, other: SourceFile) -> bool:
         return False
     if one.path.resolve() == other.path.resolve():
         return True
-    sizes = [source.path.stat().st_size for source in (one, other)]
+    sizes = [
+        source.path.stat().st_size if source.path.is_file() else None
+        for source in (one, other)
+    ]
     return sizes[0] == sizes[1] and one.sha256 == other.sha256
 
 
