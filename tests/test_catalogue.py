@@ -6,7 +6,7 @@ import pytest
 from hsijax.scenes.catalogue import CATALOGUE, SceneSheet
 from hsijax.scenes.catalogue.sheet import SceneFile, legend
 from hsijax.scenes.lookup import find_file
-from hsijax.scenes.scene import hash_file
+from hsijax.scenes.sources import hash_file
 
 SHEETS = pytest.mark.parametrize("sheet", CATALOGUE.values(), ids=list(CATALOGUE))
 

@@ -47,6 +47,8 @@ def folder(shared_data, tmp_path_factory) -> Path:
         envi.save_image(str(folder / f"{name}.hdr"), cube, ext=".img", force=True)
     for name in ("labels", "gt", "classes"):
         scipy.io.savemat(folder / f"{name}.mat", {"gt": truth})
+    for shift, name in enumerate(("north", "east", "south")):
+        np.savez(folder / f"{name}.npz", cube=cube + shift, gt=truth)
     scipy.io.savemat(
         folder / "train.mat", {"train": truth * (rng.random((30, 30)) < 0.2)}
     )

@@ -15,7 +15,7 @@ from hsijax.scenes import lookup
 from hsijax.scenes.catalogue import CATALOGUE
 from hsijax.scenes.grss import load_grss_masks
 from hsijax.scenes.lookup import find_file
-from hsijax.scenes.scene import hash_file
+from hsijax.scenes.sources import hash_file
 from hsijax.settings import make_config
 from hsijax.splits import SplitPlan, load_splits, make_splits
 

@@ -17,7 +17,7 @@ from hsijax.cli import app
 from hsijax.errors import HsijaxError
 from hsijax.io import open_file, read_cube
 from hsijax.scenes import load_scene
-from hsijax.scenes.scene import hash_file
+from hsijax.scenes.sources import hash_file
 
 
 def write_zarr(path: Path, version: int) -> tuple[Path, np.ndarray]:

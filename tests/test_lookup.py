@@ -13,7 +13,8 @@ from hsijax.scenes import lookup
 from hsijax.scenes.catalogue import CATALOGUE, SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
 from hsijax.scenes.lookup import find_file, list_folders
-from hsijax.scenes.scene import LandClass, hash_file
+from hsijax.scenes.scene import LandClass
+from hsijax.scenes.sources import hash_file
 
 CUBE = SceneFile(role="cube", names=("Tiny.mat",), urls=(), key="tiny")
 LABELS = SceneFile(role="ground_truth", names=("Tiny_gt.mat",), urls=(), key="tiny_gt")

@@ -15,6 +15,7 @@ from hsijax.config import (
 )
 from hsijax.config.checks import option
 from hsijax.config.opponents import MODELS, OPPONENTS
+from hsijax.config.scenes import unlisted
 from hsijax.config.unmix import METHODS, OWNERS, has_setting
 from hsijax.errors import HsijaxError, UsageError, lookup, suggest
 
@@ -43,6 +44,7 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
     >>> make_config({"dataset": "salinas", "model": "ssrn"}, {}).patch
     7
     """
+    given = {name: _without_list(value) for name, value in given.items()}
     name = given.get("preset", file.get("preset", TrainConfig.preset))
     preset = lookup(PRESETS, name, "preset")
     model = given.get("model", file.get("model", TrainConfig.model))
@@ -55,7 +57,9 @@ def make_config(given: Mapping[str, Any], file: Mapping[str, Any]) -> TrainConfi
         preset = _refuse_another("preset", name, file, TrainConfig)
         if model in OPPONENTS or file["model"] in OPPONENTS:
             _refuse_another("model", model, file, TrainConfig)
-    values = {**preset, **file, **_settle(given)}
+    values = {**preset, **file, **_settle(given, file.get("test_dataset"))}
+    if values.get("split") == "scenes" and not {"frac", "count"} & {*given, *file}:
+        values["frac"] = 1.0  # every labelled pixel of the scenes that train
     if "dataset" not in values:
         raise UsageError("no scene to train on: give --dataset NAME or FILE")
     config = TrainConfig(**values)
@@ -171,7 +175,13 @@ def restore_config(
     >>> restore_config(config_values(config)) == config
     True
     """
+    values = {name: _without_list(value) for name, value in values.items()}
     return kind(**{**dict.fromkeys(_optional(kind)), **values})
+
+
+def _without_list(value: Any) -> Any:
+    """Return a list of a file as settings have it."""
+    return unlisted(value) if isinstance(value, list) else value
 
 
 def config_values(config: TrainConfig | UnmixConfig) -> dict[str, Any]:
@@ -212,8 +222,18 @@ def choose_split(given: Mapping[str, Any]) -> dict[str, Any]:
                 f"{suggest(split, methods)}"
             )
         return {"split": "file", "split_file": split}
-    elif named and split not in (WAYS[named[0]], "blocks" if "frac" in given else ""):
+    elif named and split not in (
+        *(WAYS[named[0]], "scenes"),
+        "blocks" if "frac" in given else "",
+    ):
         raise UsageError(f"--split {split} does not go with {_options(named)}")
+    if "test_dataset" in given:
+        if "train_mask" in given or given.get("split", "scenes") != "scenes":
+            raise UsageError(
+                "--test-dataset splits by scenes: leave out every other way than "
+                "--frac or --count of the scenes that train"
+            )
+        return {"split": "scenes", **({"count": None} if "frac" in given else {})}
     if "test_mask" in given and split != "masks":
         raise UsageError("--test-mask needs --train-mask")
     if "block_side" in given and split != "blocks":
@@ -225,8 +245,8 @@ def _options(names: list[str]) -> str:
     return ", ".join(option(name) for name in names)
 
 
-def _settle(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Work out what some options say about others."""
+def _settle(given: Mapping[str, Any], test_dataset: Any = None) -> dict[str, Any]:
+    """Work out what some options say about others, and about a file's scenes."""
     implied: dict[str, Any] = {}
     if "rtol" in given:
         if "steps" in given:
@@ -234,7 +254,8 @@ def _settle(given: Mapping[str, Any]) -> dict[str, Any]:
         implied["atol"] = given["rtol"]
     elif "steps" in given:
         implied |= {"rtol": None, "atol": None}
-    return {**implied, **given, **choose_split(given)}
+    scenes = {"test_dataset": test_dataset} if test_dataset else {}
+    return {**implied, **given, **choose_split({**scenes, **given})}
 
 
 def read_config(path: Path, kind: type[Config] = TrainConfig) -> dict[str, Any]:
@@ -255,6 +276,8 @@ def read_config(path: Path, kind: type[Config] = TrainConfig) -> dict[str, Any]:
                 f"{path}: no setting named '{name}'{suggest(name, list(known))}"
             )
         type_ = known[name]
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            values[name] = value = unlisted(value)
         is_flag = isinstance(value, bool)
         if isinstance(value, int) and not is_flag and isinstance(0.0, type_):
             values[name] = float(value)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hsijax.classification.network import Blueprint, TrainedNetwork
 from hsijax.classification.predict import most_probable
+from hsijax.classification.prepared import prepare_cube
 from hsijax.classification.spectral import SpectralClassifier
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.opponents import CLASSICAL
@@ -120,7 +121,7 @@ class TrainedClassifier:
             valid: pixels that have data.
             region: pixels that diffusion keeps apart from all others; None for none.
         """
-        return self.pad(self.inputs.apply(cube, valid, region))
+        return jnp.asarray(prepare_cube(self.inputs, self.config, cube, valid, region))
 
     def pad(
         self, channels: Float[np.ndarray, "rows cols channels"]

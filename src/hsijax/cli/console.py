@@ -131,6 +131,9 @@ def print_metrics(metrics: dict[str, Any], *, confusion: bool = False) -> None:
         typer.echo()
     out.print(summary)
     out.print()
+    if scenes := tables.scene_rows(metrics):
+        print_rows(tables.SCENE_HEADER, scenes)
+        out.print()
     for line in tables.notes(metrics):
         out.print(line)
 

@@ -32,6 +32,42 @@ RasterFormat = Annotated[
     str | None,
     typer.Option("--format", help="Of maps: auto (else), geotiff or envi."),
 ]
+SPLITTING = "Which pixels train"  # panel of `hsijax train --help`
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dataset",
+        metavar="SCENE",
+        help="A catalogue name or a file of your own; may be given several times.",
+    ),
+]
+GroundTruths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ground-truth",
+        metavar="FILE[:KEY]",
+        help="Class raster of the scene; of several one for each --dataset.",
+    ),
+]
+TestDatasets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--test-dataset",
+        metavar="SCENE",
+        help="A scene that is only tested, on all its labelled pixels; may be given "
+        "several times. Of the others all train, or --frac or --count of them.",
+        rich_help_panel=SPLITTING,
+    ),
+]
+TestGroundTruths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--test-ground-truth",
+        metavar="FILE[:KEY]",
+        help="Its class raster; of several one for each --test-dataset.",
+        rich_help_panel=SPLITTING,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Device = Annotated[

@@ -131,6 +131,10 @@ def split(
         raise UsageError("give one of --frac, --count, --train-mask and --split")
     if given["split"] == "file":
         raise UsageError(f"--split {method} is a split file already: give a method")
+    if given["split"] == "scenes":
+        raise UsageError(
+            "--split scenes is of several scenes: use `hsijax train --test-dataset`"
+        )
     if given["split"] in ("random", "blocks") and frac is None:
         raise UsageError(f"--{'blocks' if blocks else f'split {method}'} needs --frac")
     config = TrainConfig(

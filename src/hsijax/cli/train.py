@@ -8,14 +8,18 @@ import typer
 
 from hsijax.cli import console, hosts
 from hsijax.cli.options import (
+    SPLITTING,
     CubeKey,
     DataDir,
+    Datasets,
     Device,
-    GroundTruth,
+    GroundTruths,
     Json,
     NoData,
     Quiet,
     Scale,
+    TestDatasets,
+    TestGroundTruths,
 )
 from hsijax.config import PRESETS, TrainConfig
 from hsijax.config.opponents import MODELS
@@ -23,7 +27,6 @@ from hsijax.errors import UsageError
 from hsijax.settings import make_config, read_config
 
 SETTINGS = {field.name for field in fields(TrainConfig)}
-SPLITTING = "Which pixels train"
 NETWORK = "Network"
 INPUT = "What the network sees"
 LEARNING = "How it learns"
@@ -34,10 +37,7 @@ def _option(flag: str, text: str, panel: str, **more):
 
 
 def train(
-    dataset: Annotated[
-        str | None,
-        typer.Option("--dataset", help="A catalogue name or a file of your own."),
-    ] = None,
+    dataset: Datasets = None,
     model: Annotated[
         str | None,
         _option("--model", f"{', '.join(MODELS)}.", NETWORK),
@@ -58,11 +58,14 @@ def train(
         str | None,
         _option(
             "--split",
-            "A file of `hsijax split`, or: random, count, blocks, masks, grss.",
+            "A file of `hsijax split`, or: random, count, blocks, masks, grss, scenes "
+            "(with --test-dataset).",
             SPLITTING,
             metavar="FILE|METHOD",
         ),
     ] = None,
+    test_dataset: TestDatasets = None,
+    test_ground_truth: TestGroundTruths = None,
     train_mask: Annotated[
         str | None,
         _option("--train-mask", "Raster of training pixels.", SPLITTING),
@@ -200,7 +203,7 @@ def train(
     ] = None,
     data_dir: DataDir = None,
     cube_key: CubeKey = None,
-    ground_truth: GroundTruth = None,
+    ground_truth: GroundTruths = None,
     nodata: NoData = None,
     scale: Scale = None,
     config: Annotated[
@@ -225,7 +228,7 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network on a scene, test it, and map the scene.
+    """Train a network on a scene or on several, test it, and map the scenes.
 
     Options that you do not give come from the preset: `best` (the default) is a
     compact ODE-net on the diffused scene, `paper` the published recipe.
@@ -236,13 +239,14 @@ def train(
     $ hsijax train --dataset indian-pines --frac 0.03 --runs 5
     $ hsijax train --dataset my.hdr --ground-truth labels.mat --count 50
     $ hsijax train --dataset indian-pines --preset paper --model resnet
+    $ hsijax train --dataset north.npz --dataset east.npz --test-dataset south.npz
     $ hsijax train --resume runs/salinas-odenet-1
     """
     options = locals()
     given = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in options.items()
-        if name in SETTINGS and value is not None
+        if name in SETTINGS and value not in (None, [])
     }
     moved = set(given) <= {"data_dir"}
     if resume is not None and (not moved or config or out or overwrite):

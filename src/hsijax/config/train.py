@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from hsijax.config.checks import Range, check_choices, check_patch, check_ranges, option
+from hsijax.config.scenes import check_scenes, listed
 from hsijax.errors import UsageError
 
 
@@ -31,16 +32,18 @@ class TrainConfig:
     folder holds one of these.
     """
 
-    # The scene.
-    dataset: str
+    # The scene, or several as a tuple.
+    dataset: str | tuple
     data_dir: str | None = None
     cube_key: str | None = None
-    ground_truth: str | None = None  # FILE or FILE:KEY
+    ground_truth: str | tuple | None = None  # FILE or FILE:KEY, one for each scene
     nodata: float | None = None
     scale: float | None = None  # the value that stands for reflectance 1
+    test_dataset: str | tuple | None = None  # scenes that are only tested
+    test_ground_truth: str | tuple | None = None
     # Which pixels train: a method, or the split file that holds them.
-    split: str = "random"  # or "count", "blocks", "masks", "grss", "file"
-    frac: float = 0.05  # share of each class, rounded up
+    split: str = "random"  # or "count", "blocks", "masks", "grss", "scenes", "file"
+    frac: float = 0.05  # share of each class, rounded up; 1 only of "scenes"
     count: int | None = None  # pixels of each class
     train_mask: str | None = None
     test_mask: str | None = None
@@ -90,8 +93,10 @@ class TrainConfig:
         for method, needs in NEEDS.items():
             if self.split == method and getattr(self, needs) is None:
                 raise UsageError(f"--split {method} needs {option(needs)}")
-        if not 0 < self.frac < 1:
+        whole = self.split == "scenes" and self.frac == 1
+        if not (0 < self.frac < 1 or whole):
             raise UsageError(f"--frac must lie between 0 and 1, not {self.frac:g}")
+        check_scenes(self)
         check_patch(self.patch)
         if self.select == "validation" and not (
             self.val_frac or self.split in ("file",)
@@ -102,6 +107,11 @@ class TrainConfig:
         if self.atol is not None and self.rtol is None:
             raise UsageError("--atol needs --rtol")
         _ = self.times
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """All scenes, those that train before those that are only tested."""
+        return listed(self.dataset) + listed(self.test_dataset)
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -177,7 +187,7 @@ RANGES: list[Range] = [
 ]
 
 CHOICES: dict[str, list[str]] = {
-    "split": ["random", "count", "blocks", "masks", "grss", "file"],
+    "split": ["random", "count", "blocks", "masks", "grss", "scenes", "file"],
     "step_control": ["batch", "sample"],
     "adjoint": ["checkpoint", "backsolve", "direct"],
     "precision": ["float32", "bfloat16"],
@@ -190,7 +200,12 @@ CHOICES: dict[str, list[str]] = {
 }
 
 # The option that a way of splitting cannot do without.
-NEEDS = {"count": "count", "masks": "train_mask", "file": "split_file"}
+NEEDS = {
+    "count": "count",
+    "masks": "train_mask",
+    "scenes": "test_dataset",
+    "file": "split_file",
+}
 
 # Published recipes, as what differs from the defaults above.
 PRESETS: dict[str, dict[str, Any]] = {

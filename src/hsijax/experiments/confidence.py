@@ -37,7 +37,7 @@ def calibrate_run(
     if not len(pixels):
         return classifier
     labels = task.scene.labels(pixels)
-    calibrated = calibrate(classifier, padded, pixels, labels)
+    calibrated = calibrate(classifier, padded, task.place(pixels), labels)
     run.update_entry("temperature", number, calibrated.temperature)
     return calibrated
 

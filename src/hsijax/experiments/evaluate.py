@@ -48,10 +48,8 @@ def evaluate_run(run: Run) -> dict[str, Any]:
         )
     classes = manifest["classes"]
     ids = [entry["id"] for entry in classes]
-    confusions = [
-        confusion_matrix(*read_labels(predictions, number, ids), len(ids))
-        for number in done
-    ]
+    labels = [read_labels(predictions, number, ids) for number in done]
+    confusions = [confusion_matrix(*pair, len(ids)) for pair in labels]
     confidences = [read_confidence(predictions, number) for number in done]
     temperatures = [read_temperature(manifest, number) for number in done]
     splits = manifest["splits"]
@@ -93,6 +91,9 @@ def evaluate_run(run: Run) -> dict[str, Any]:
         "selected_on_test": run.read_config().select == "best-test",
         "confusion": np.sum(confusions, axis=0).tolist(),
     }
+    if "scenes" in manifest:
+        rows = [predictions[f"run{number}_pixels"][:, 0] for number in done]
+        metrics["per_scene"] = _per_scene(manifest["scenes"], rows, labels, len(ids))
     run.write_metrics(metrics)
     return metrics
 
@@ -112,6 +113,39 @@ def over_runs(shares: Sequence[float | None]) -> dict[str, Any]:
     """Return all runs' percentages, with what `summarise` says of those there are."""
     values = [None if share is None else 100 * float(share) for share in shares]
     return {**summarise(values), "ddof": DDOF, "values": values}
+
+
+def _per_scene(
+    scenes: list[dict[str, Any]],
+    rows: Sequence[Int[np.ndarray, " _"]],
+    labels: Sequence[tuple[np.ndarray, np.ndarray]],
+    classes: int,
+) -> list[dict[str, Any]]:
+    """One entry for each of several scenes that has test pixels in every run.
+
+    `rows` are those of each run's test pixels in all scenes below each other.
+    """
+    entries = []
+    for scene in scenes:
+        first, last = scene["rows"]
+        inside = [(row >= first) & (row < last) for row in rows]
+        if not all(mask.any() for mask in inside):
+            continue
+        confusions = [
+            confusion_matrix(truth[mask], predicted[mask], classes)
+            for mask, (truth, predicted) in zip(inside, labels, strict=True)
+        ]
+        entries.append(
+            {
+                "name": scene["name"],
+                "trains": scene["trains"],
+                "n_test": tidy(np.mean([mask.sum() for mask in inside])),
+                "oa": over_runs([overall_accuracy(c) for c in confusions]),
+                "aa": over_runs([average_accuracy(c) for c in confusions]),
+                "kappa": over_runs([kappa(c) for c in confusions]),
+            }
+        )
+    return entries
 
 
 def _per_class(

@@ -1,7 +1,7 @@
 """The splits that a configuration asks for: made, or read from a split file."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ SETTINGS = {
     "blocks": ("frac", "block_side"),
     "masks": ("train_mask", "test_mask"),
     "grss": (),
+    "scenes": ("frac", "count"),
 }
 ALWAYS = ("val_frac", "patch", "runs", "seed")
 
@@ -63,9 +64,15 @@ def splits_of_config(
         for split in file.splits:
             check_split(split, ground_truth, class_names)
         return file
+    plan = plan_from_config(config, progress)
+    if config.split == "scenes":
+        training = np.zeros(ground_truth.shape, dtype=bool)
+        for part in scene.parts:
+            training[part.window] = part.trains
+        plan = replace(plan, train_mask=training)
     splits = make_splits(
         ground_truth,
-        plan_from_config(config, progress),
+        plan,
         seed=config.seed,
         runs=config.runs,
         patch_side=config.patch,
@@ -91,7 +98,7 @@ def plan_from_config(
         for name in ("train_mask", "test_mask")
         if config.split == "masks" and (file := getattr(config, name))
     }
-    if config.split == "grss":
+    if config.split == "grss" and isinstance(config.dataset, str):
         data_dir = Path(config.data_dir) if config.data_dir else None
         masks = load_grss_masks(config.dataset, data_dir=data_dir, progress=progress)
     return SplitPlan(

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.classify_scene import ClassMap, classify_scene
 from hsijax.experiments.confidence import read_temperature
 from hsijax.experiments.reject import check_threshold, warn_uncalibrated
-from hsijax.experiments.task import load_config_scene
+from hsijax.experiments.run_scenes import find_in_run, scenes_of_run
 from hsijax.experiments.tile_store import TileStore
 from hsijax.experiments.write_layers import (
     check_raster_format,
@@ -32,8 +33,8 @@ from hsijax.reports.maps import (
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
-from hsijax.scenes.scene import hash_file
-from hsijax.splits import Split, guarded_region, load_splits, read_splits
+from hsijax.scenes.sources import hash_file
+from hsijax.splits import Split
 
 # Rows or columns of a picture at most; of a larger scene some pixels are shown.
 LARGEST_PICTURE = 4096
@@ -58,14 +59,14 @@ def map_run(
     progress: Progress = no_progress,
     **options: Any,
 ) -> list[Path]:
-    """Write the class map of the run's own scene, or of another one.
+    """Write the class map of the run's own scene (all of several), or of another one.
 
     Written are a figure with legend, the bare map as PNG, and both layers, class and
     confidence, as rasters for a GIS.
 
     Args:
         run: a run whose training `number` has ended.
-        scene_name: as `load_scene` takes it; None for the scene it was trained on.
+        scene_name: as `load_scene` takes it; None for what it was trained on.
         number: which of the folder's trainings classifies, from 0.
         labelled_only: leave pixels without ground truth out.
         reject: leave the class of pixels of less confidence out.
@@ -96,9 +97,48 @@ def map_run(
         )
     classifier = TrainedClassifier.load(run.network_file(number))
     if scene_name is None:
-        scene = load_config_scene(config, progress, **options)
+        scenes = scenes_of_run(config, progress, **options)
     else:
-        scene = load_scene(scene_name, progress=progress, **options)
+        scenes = [load_scene(scene_name, progress=progress, **options)]
+    if reject is not None and read_temperature(manifest, number) is None:
+        warn_uncalibrated()
+    return [
+        file
+        for scene in scenes
+        for file in _map_one(
+            run,
+            scene,
+            classifier,
+            number=number,
+            labelled_only=labelled_only,
+            reject=reject,
+            memory=memory,
+            raster_format=raster_format,
+            progress=progress,
+            other_truth="ground_truth" in options,
+        )
+    ]
+
+
+def _map_one(
+    run: Run,
+    scene: Scene,
+    classifier: TrainedClassifier,
+    *,
+    number: int,
+    labelled_only: bool,
+    reject: float | None,
+    memory: int | None,
+    raster_format: str,
+    progress: Progress,
+    other_truth: bool,
+) -> list[Path]:
+    """Write the class map of one scene."""
+    config, manifest = run.read_config(), run.read_manifest()
+    known = replace(scene, ground_truth=None) if other_truth else scene
+    place = find_in_run(run, known, number)
+    name, split, region = place or (scene.name, None, None)
+    scene = replace(scene, name=name)
     fitted = classifier.fit_scene(scene)
     check_patch_side(config.patch, scene.shape)
     if labelled_only and scene.ground_truth is None:
@@ -106,19 +146,9 @@ def map_run(
             f"--labelled needs a ground truth, and {scene.name} has none: give "
             "--ground-truth FILE"
         )
-    trained_on = manifest["scene"]
-    is_own = scene.source.sha256 == trained_on["sha256"]
-    split = None
-    if is_own and scene.ground_truth is not None and "ground_truth" not in options:
-        split = load_splits(run.split_file, scene.ground_truth).splits[number]
-    region = None
-    if is_own and config.times:  # as it was tested
-        drawn = read_splits(run.split_file)[number]
-        region = guarded_region(drawn, config.fitted_patch, scene.shape[:2])
-    if reject is not None and read_temperature(manifest, number) is None:
-        warn_uncalibrated()
     parts = [scene.name]
-    if not is_own and scene.name == trained_on["name"]:
+    own = {one["name"] for one in (manifest["scene"], *manifest.get("scenes", ()))}
+    if place is None and scene.name in own:
         parts.append(scene.source.sha256[:8])
     parts += [f"run{number}"] if number else []
     parts += ["labelled"] if labelled_only else []

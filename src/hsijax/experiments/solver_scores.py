@@ -82,15 +82,15 @@ def score_networks(
         task = load()
         check_sources(run, describe_task(task))
         classifier = TrainedClassifier.load(run.network_file(number))
-        region = task.region(task.splits.splits[number])
-        padded = classifier.prepare(task.cube, task.valid, region)
+        split = task.splits.splits[number]
+        padded = jnp.asarray(task.prepare(classifier.inputs, split))
         predictions = run.read_predictions()
         pixels, truth = (predictions[f"run{number}_{n}"] for n in ("pixels", "truth"))
         for place, label in enumerate(left):
             stage = f"{run.folder.name}, run {number + 1}/{count}: other solvers"
             progress(stage, place, len(left), label)
             scores[label] = score_solver(
-                classifier, padded, pixels, truth, labelled[label]
+                classifier, padded, task.place(pixels), truth, labelled[label]
             )
             write_text(path, json.dumps(measured, indent=2) + "\n")
     return {

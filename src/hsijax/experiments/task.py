@@ -1,5 +1,7 @@
 """What a run folder trains on: a scene in memory, and the pixels of each run."""
 
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,36 +10,61 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hsijax.classification.prepared import prepare_cube
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.opponents import OPPONENTS
+from hsijax.config.scenes import listed, unlisted
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.make_split import splits_of_config
+from hsijax.experiments.run_scenes import (
+    GAP,
+    describe_scenes,
+    describe_source,
+    diffusion_region,
+    load_config_scene,
+)
 from hsijax.patches import check_patch_side
 from hsijax.preprocessing import Inputs, fit_inputs, reach
 from hsijax.runs import Run
-from hsijax.scenes import Scene, SourceFile, load_scene
+from hsijax.scenes import Scene
 from hsijax.scenes.loading import find_sheet
+from hsijax.scenes.neighbourhoods import Neighbourhoods, find_neighbourhoods
 from hsijax.scenes.sources import to_absolute
 from hsijax.splits import (
     Split,
     SplitFile,
     class_counts,
-    guarded_region,
     leakage,
     mask_of,
+    meets_itself,
+    set_apart,
 )
+
+log = logging.getLogger("hsijax")
+
+# Of this machine's memory, what a cube may take as float32; as much again or more is
+# needed to work on it.
+SHARE = 0.25
+# Of a large scene, the share around labelled pixels above which all of it is read.
+MOST = 0.5
 
 
 @dataclass(frozen=True)
 class Task:
-    """A scene whose cube is in memory, and a split for each run."""
+    """A scene whose cube is in memory, and a split for each run.
+
+    Splits and ground truth count pixels in the scene; `place` says where they lie in
+    the cube.
+    """
 
     config: TrainConfig
     scene: Scene
     cube: Float[np.ndarray, "rows cols good_bands"]
     valid: Bool[np.ndarray, "rows cols"]
-    ground_truth: Int[np.ndarray, "rows cols"]
+    ground_truth: Int[np.ndarray, "scene_rows scene_cols"]
     splits: SplitFile
+    # Of a scene that is too large for memory, what is: then cube and valid are of that.
+    near: Neighbourhoods | None = None
 
     def class_ids(self, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
         """Return the ground truth at some pixels."""
@@ -45,42 +72,62 @@ class Task:
 
     def fit_inputs(self, split: Split) -> Inputs:
         """Fit scaling, components and diffusion to a run's pixels, or to the scene."""
-        chosen = self.valid
         if self.config.fit == "train":
-            chosen = mask_of(split.train, self.valid.shape)
+            chosen = mask_of(self.place(split.train), self.valid.shape)
+        else:
+            chosen = self.valid.copy()
+            for part in self._loaded.parts:
+                chosen[part.window] &= part.trains
         return fit_inputs(self.cube, self.valid, chosen, self.config)
 
     def region(self, split: Split) -> Bool[np.ndarray, "rows cols"] | None:
         """Return where diffusion keeps to itself, if the split leaks nothing."""
-        if not self.config.times:
-            return None
-        return guarded_region(split, self.config.fitted_patch, self.valid.shape)
+        shape = self.ground_truth.shape
+        found = diffusion_region(self.config, split, shape, self.starts)
+        return found if found is None or not self.near else self.near.gather(found)
 
+    def prepare(
+        self, inputs: Inputs, split: Split
+    ) -> Float[np.ndarray, "padded_rows padded_cols channels"]:
+        """Return the cube as the classifier of a run sees it, padded."""
+        return prepare_cube(
+            inputs,
+            self.config,
+            self.cube,
+            self.valid,
+            self.region(split),
+            self._loaded.windows,
+        )
 
-def load_config_scene(
-    config: TrainConfig, progress: Progress = no_progress, **options: Any
-) -> Scene:
-    """Load the scene that a configuration names; `options` of `load_scene` outweigh."""
-    settings = {
-        "data_dir": Path(config.data_dir) if config.data_dir else None,
-        "cube_key": config.cube_key,
-        "ground_truth": config.ground_truth,
-        "nodata": config.nodata,
-        "scale": config.scale,
-    }
-    return load_scene(config.dataset, progress=progress, **{**settings, **options})
+    def place(self, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, "n 2"]:
+        """Return where labelled pixels of the scene lie in the cube."""
+        return self.near.place(pixels) if self.near else pixels
+
+    @property
+    def _loaded(self) -> Scene:
+        return self.near.scene if self.near else self.scene
+
+    @property
+    def starts(self) -> list[int]:
+        """First rows of several scenes; none of a single one."""
+        return [part.row for part in self.scene.parts]
 
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """Let a configuration find its files from any folder."""
-    names = ("dataset", "data_dir", "ground_truth", "train_mask", "test_mask")
-    values = {name: getattr(config, name) for name in (*names, "split_file")}
-    if find_sheet(config.dataset):
-        del values["dataset"]
-    return replace(
-        config,
-        **{name: to_absolute(value) for name, value in values.items() if value},
-    )
+    scenes = ("dataset", "test_dataset")
+    masks = ("train_mask", "test_mask", "split_file")
+    found = {}
+    for name in (*scenes, "data_dir", "ground_truth", "test_ground_truth", *masks):
+        given = listed(getattr(config, name))
+        kept = [name in scenes and find_sheet(one) is not None for one in given]
+        found[name] = unlisted(
+            [
+                one if sheet else to_absolute(one)
+                for one, sheet in zip(given, kept, strict=True)
+            ]
+        )
+    return replace(config, **found)
 
 
 def load_task(
@@ -99,9 +146,17 @@ def load_task(
         raise HsijaxError(
             f"{scene.name} has no ground truth to train on: give --ground-truth FILE"
         )
-    check_patch_side(config.patch, scene.shape)
-    cube, valid = scene.load()
-    ground_truth = scene.ground_truth * valid
+    for one in [part.scene for part in scene.parts] or [scene]:
+        check_patch_side(config.patch, one.shape)
+    near = _near_labels(scene, config)
+    cube, valid = (near.scene if near else scene).load()
+    ground_truth = scene.ground_truth.copy()
+    if near:
+        labelled = np.argwhere(ground_truth)
+        empty = labelled[~valid[tuple(near.place(labelled).T)]]
+        ground_truth[tuple(empty.T)] = 0
+    else:
+        ground_truth *= valid
     bands = scene.good_bands.sum()
     if config.channels > bands:
         opponent, wanted = OPPONENTS.get(config.model), f"--channels {config.channels}:"
@@ -112,7 +167,33 @@ def load_task(
             "fewer"
         )
     splits = splits_of_config(config, scene, ground_truth, split_file, progress)
-    return Task(config, scene, cube, valid, ground_truth, splits)
+    return Task(config, scene, cube, valid, ground_truth, splits, near)
+
+
+def _near_labels(scene: Scene, config: TrainConfig) -> Neighbourhoods | None:
+    """Return what to read of a scene; None for all of it, if that fits into memory."""
+    rows, cols, _ = scene.shape
+    size = 4 * rows * cols * int(scene.good_bands.sum())
+    if size <= total_memory() * SHARE:
+        return None
+    flow = reach(config.times) if config.times else 0
+    side = config.fitted_patch
+    near = find_neighbourhoods(scene, side // 2 + flow, max(GAP, side - 1))
+    read = near.scene.shape[0] * near.scene.shape[1] / (rows * cols)
+    if read > MOST:
+        return None
+    log.info(
+        "%s is large: read are the %d windows around labelled pixels, %.1f %% of it",
+        *(scene.name, len(near.scene.parts), 100 * read),
+    )
+    if config.fit == "scene":
+        log.warning("--fit scene is of these windows, not of the whole scene")
+    return near
+
+
+def total_memory() -> int:
+    """Return the bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def reload_task(
@@ -147,8 +228,15 @@ def check_sources(run: Run, found: Mapping[str, Any]) -> None:
         HsijaxError: one has another content; names it.
     """
     manifest = run.read_manifest()
-    for name in ("scene", "ground_truth", "endmembers"):
-        then, today = manifest.get(name) or {}, found.get(name) or {}
+    names = ("scene", "ground_truth", "endmembers")
+    pairs = []
+    # First, because that names the file.
+    for then, today in zip(
+        manifest.get("scenes", ()), found.get("scenes", ()), strict=True
+    ):
+        pairs += [(then, today), (then["ground_truth"], today["ground_truth"])]
+    pairs += [(manifest.get(name) or {}, found.get(name) or {}) for name in names]
+    for then, today in pairs:
         if then.get("sha256") != today.get("sha256"):
             raise HsijaxError(
                 f"cannot go on with {run.folder}: {today.get('path')} has another "
@@ -160,10 +248,11 @@ def describe_task(task: Task) -> dict[str, Any]:
     """Summarise scene, classes and splits for `run.json`."""
     scene = task.scene
     ids = np.array([entry.id for entry in scene.classes])
-    return {
+    several = {"scenes": describe_scenes(scene)} if scene.parts else {}
+    return several | {
         "scene": {"name": scene.name, "shape": list(scene.shape)}
-        | _describe_source(scene.source),
-        "ground_truth": _describe_source(scene.ground_truth_source),
+        | describe_source(scene.source),
+        "ground_truth": describe_source(scene.ground_truth_source),
         "classes": [asdict(entry) for entry in scene.classes],
         "split_method": task.splits.method,
         "splits": [_describe_split(task, split, ids) for split in task.splits.splits],
@@ -178,14 +267,10 @@ def _sight(task: Task, split: Split) -> int:
     keeps it on the other side.
     """
     config = task.config
-    if not config.times or task.region(split) is not None:
+    kept = task.region(split) is not None or not meets_itself(split, task.starts)
+    if not config.times or kept:
         return config.fitted_patch
     return config.fitted_patch + 2 * reach(config.times)
-
-
-def _describe_source(source: SourceFile | None) -> dict[str, str | None]:
-    assert source is not None  # a scene that trains has both files
-    return {"path": str(source.path), "key": source.key, "sha256": source.sha256}
 
 
 def _describe_split(
@@ -198,5 +283,5 @@ def _describe_split(
         "n_test": len(split.test),
         "n_train_per_class": counts.tolist(),
         "sight": (sight := _sight(task, split)),
-        "leakage": asdict(leakage(split, sight)),
+        "leakage": asdict(leakage(set_apart(split, task.starts, sight), sight)),
     }

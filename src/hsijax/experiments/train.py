@@ -146,14 +146,14 @@ def _test(run: Run, task: Task, number: int) -> None:
     """Predict the test pixels of a trained run, once."""
     classifier = TrainedClassifier.load(run.network_file(number))
     split = task.splits.splits[number]
-    padded = classifier.prepare(task.cube, task.valid, task.region(split))
+    padded = jnp.asarray(task.prepare(classifier.inputs, split))
     trained = read_metadata(run.network_file(number))["notes"]
     test = split.test
     start = time.perf_counter()
-    predicted, confidence = classifier.predict(padded, test)
+    predicted, confidence = classifier.predict(padded, task.place(test))
     seconds = time.perf_counter() - start
     if number == 0:
-        _describe(run, classifier, padded, test[: task.config.batch])
+        _describe(run, classifier, padded, task.place(test[: task.config.batch]))
     results = {
         "pixels": test.astype(np.int32),
         "truth": task.class_ids(test),

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
@@ -88,15 +89,16 @@ def _start(
         Sensor.of(task.scene),
         task.scene.classes,
     )
-    padded = untrained.prepare(task.cube, task.valid, task.region(split))
+    padded = jnp.asarray(task.prepare(untrained.inputs, split))
     targets = task.scene.labels(split.train)
     if config.balance == "loss":
         targets = weigh_labels(targets, blueprint.classes)
-    data = TrainingSet(padded, split.train.astype(np.int32), targets)
+    data = TrainingSet(padded, task.place(split.train).astype(np.int32), targets)
     pixels = split.test if config.select == "best-test" else split.validation
 
     def score(params: Any) -> float:
-        logits = predict_logits(blueprint.predictor(), params, padded, pixels)
+        placed = task.place(pixels)
+        logits = predict_logits(blueprint.predictor(), params, padded, placed)
         return float(np.mean(logits.argmax(axis=1) == task.scene.labels(pixels)))
 
     def on_epoch(epoch: Epoch) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
 
 from hsijax.classification.spectral import fit_spectral
@@ -46,8 +47,8 @@ def _train(run: Run, task: Task, number: int, progress: Progress) -> None:
     start = time.perf_counter()
     inputs = task.fit_inputs(split)
     # The whole scene, so that they are to the bit what is predicted.
-    channels = inputs.apply(task.cube, task.valid, task.region(split))
-    spectra = channels[tuple(split.train.T)]
+    padded = task.prepare(inputs, split)
+    spectra = padded[tuple((task.place(split.train) + config.patch // 2).T)]
     labels = scene.labels(split.train)
     seed = np.random.SeedSequence((config.seed, number)).generate_state(1)
     learned, accuracy = fit_spectral(
@@ -59,6 +60,5 @@ def _train(run: Run, task: Task, number: int, progress: Progress) -> None:
         "hyper_parameters", number, {**learned.settings, "cross_validated_oa": held_out}
     )
     classifier = TrainedClassifier(learned, inputs, Sensor.of(scene), scene.classes)
-    padded = classifier.prepare(task.cube, task.valid, task.region(split))
-    classifier = calibrate_run(run, task, number, classifier, padded)
+    classifier = calibrate_run(run, task, number, classifier, jnp.asarray(padded))
     classifier.save(run.network_file(number), epoch=0, seconds=seconds)

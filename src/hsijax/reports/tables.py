@@ -32,6 +32,7 @@ CONFIDENCES = {
     "aurc": "area under risk and coverage",
 }
 CLASS_HEADER = ("id", "class", "train", "test", "accuracy (%)", "95 % interval")
+SCENE_HEADER = ("scene", "test", "OA (%)", "AA (%)", "kappa (%)")
 FEW = 100  # test pixels of a class, below which its interval is worth a reader's time
 CSV_HEADER: tuple[str, ...] = (
     *("measure", "class_id", "class", "n_train", "n_test", "unit"),
@@ -101,6 +102,19 @@ def class_rows(metrics: Metrics) -> list[tuple[str, ...]]:
             _format_interval(row),
         )
         for row in metrics["per_class"]
+    ]
+
+
+def scene_rows(metrics: Metrics) -> list[tuple[str, ...]]:
+    """Return the cells under `SCENE_HEADER` for each of several scenes."""
+    runs = _runs(metrics)
+    return [
+        (
+            row["name"] + (" (trains too)" if row["trains"] else ""),
+            format_count(row["n_test"]),
+            *(format_accuracy(row[key], runs=runs) for key in ACCURACIES),
+        )
+        for row in metrics.get("per_scene", ())
     ]
 
 

@@ -14,7 +14,7 @@ from hsijax.scenes.archives import BadArchiveError, extract_member
 from hsijax.scenes.catalogue import SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
 from hsijax.scenes.lookup import cache_folder
-from hsijax.scenes.scene import hash_file
+from hsijax.scenes.sources import hash_file
 from hsijax.scenes.transfer import MirrorError, transfer
 
 _logger = logging.getLogger("hsijax")

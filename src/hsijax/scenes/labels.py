@@ -14,8 +14,8 @@ from hsijax.scenes.label_grids import fit_to_scene
 from hsijax.scenes.mosaic import open_source
 from hsijax.scenes.palette import distinct_colours
 from hsijax.scenes.polygon_labels import read_polygon_labels
-from hsijax.scenes.scene import LandClass, Scene, SourceFile
-from hsijax.scenes.sources import SourceFiles, is_there, source_of
+from hsijax.scenes.scene import LandClass, Scene
+from hsijax.scenes.sources import SourceFile, is_there, source_of
 
 ClassTable = dict[int, tuple[str, Colour | None]]  # names and colours by number
 
@@ -65,7 +65,11 @@ def _load_polygons(path: Path, key: str | None, scene: Scene | None) -> GroundTr
     values, shapes, names = read_polygon_labels(path, key, scene)
     ids = np.unique(values[values > 0]).tolist()
     table: ClassTable = {number: (name, None) for number, name in names.items()}
-    source = SourceFiles(path, f"{shapes.layer}:{shapes.attribute}", shapes.parts)
+    source = SourceFile(
+        path,
+        f"{shapes.layer}:{shapes.attribute}",
+        tuple(map(SourceFile, shapes.parts)),
+    )
     return GroundTruth(values, source, _name_classes(ids, table))
 
 

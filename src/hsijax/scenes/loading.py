@@ -219,7 +219,7 @@ def _with_ground_truth(scene: Scene, raster: GroundTruth) -> Scene:
 def _drop_labels_without_data(scene: Scene) -> Scene:
     if scene.ground_truth is None or scene.nodata is None:
         return scene
-    dropped = ~scene.valid_pixels() & (scene.ground_truth > 0)
+    dropped = scene.labels_without_data()
     if not dropped.any():
         return scene
     log.warning(

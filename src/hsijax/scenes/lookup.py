@@ -14,7 +14,7 @@ from pathlib import Path
 from hsijax.config import Progress, no_progress
 from hsijax.scenes.catalogue import SceneFile, SceneSheet
 from hsijax.scenes.content import misfit
-from hsijax.scenes.scene import hash_file
+from hsijax.scenes.sources import hash_file
 
 # Packages whose wheels ship real scenes, and the folder inside that holds them.
 SAMPLE_PACKAGES = {"tensorly": "datasets/data"}

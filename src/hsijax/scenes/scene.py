@@ -1,11 +1,8 @@
 """A scene: one image with its ground truth and what is known about both."""
 
-import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Shaped
@@ -14,6 +11,7 @@ from hsijax.errors import HsijaxError
 from hsijax.io.cube import Georeference, LazyCube
 from hsijax.io.ground_truth import check_ground_truth_size
 from hsijax.scenes.band_names import describe_bands
+from hsijax.scenes.sources import SourceFile
 from hsijax.scenes.tiles import Window, whole_window
 
 BLOCK_BYTES = 2**25  # of the cube that are looked at in one go
@@ -30,26 +28,6 @@ class LandClass:
     colour: tuple[int, int, int]
 
 
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal digits.
-
-    That of a folder, such as a Zarr store, is the sha256 of a list of its files, in
-    the order of their names, each with its own sha256 as `sha256sum` prints it.
-    """
-    if path.is_dir():
-        digest = hashlib.sha256()
-        names = sorted(
-            file.relative_to(path).as_posix()
-            for file in path.rglob("*")
-            if file.is_file()
-        )
-        for name in names:
-            digest.update(f"{hash_file(path / name)}  {name}\n".encode())
-        return digest.hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def holds_data(
     block: Shaped[np.ndarray, "rows cols *bands"], nodata: float | None
 ) -> Bool[np.ndarray, "rows cols"]:
@@ -63,16 +41,18 @@ def holds_data(
 
 
 @dataclass(frozen=True)
-class SourceFile:
-    """Where an array came from."""
+class Part:
+    """A scene that lies below others in one; see `stack_scenes`."""
 
-    path: Path
-    key: str | None = None  # the variable inside the file
+    scene: "Scene"
+    row: int  # of the whole, where its first row lies; its first column is 0
+    trains: bool  # False: it is only tested
 
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the file's (or folder's) bytes; read once, when first asked for."""
-        return hash_file(self.path)
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Its rows and columns in the whole."""
+        rows, cols = self.scene.shape[:2]
+        return slice(self.row, self.row + rows), slice(0, cols)
 
 
 @dataclass(frozen=True)
@@ -96,6 +76,8 @@ class Scene:
     classes: tuple[LandClass, ...] = ()
     georeference: Georeference | None = None
     notes: tuple[str, ...] = field(default=())  # what the loader found worth saying
+    parts: tuple[Part, ...] = ()  # the scenes that it was put together from
+    corner: tuple[int, int] = (0, 0)  # row, col in its file, of a window of a scene
 
     def __post_init__(self):
         if self.ground_truth is not None:
@@ -107,6 +89,11 @@ class Scene:
     def shape(self) -> tuple[int, int, int]:
         """Rows, columns, bands of the cube as it is stored."""
         return self.cube.shape
+
+    @property
+    def windows(self) -> tuple[tuple[slice, slice], ...]:
+        """Rows and columns of its parts; empty for a scene without parts."""
+        return tuple(part.window for part in self.parts)
 
     @property
     def class_ids(self) -> Int[np.ndarray, " classes"]:
@@ -148,17 +135,20 @@ class Scene:
 
         With a window, its pixels alone; its rows are counted from its first one.
         """
-        rows, cols = window or whole_window(self.shape)
-        height, width = Window(rows, cols).shape
-        step = max(1, BLOCK_BYTES // (width * self.shape[2] * self.cube.dtype.itemsize))
-        for start in range(0, height, step):
-            stop = min(start + step, height)
-            these = slice(rows.start + start, rows.start + stop)
-            block = np.asarray(self.cube.read(these, cols))
+        corner = window or whole_window(self.shape)
+        for rows in self._some_rows(corner):
+            block = np.asarray(self.cube.read(rows, corner.cols))
             yield (
-                slice(start, stop),
+                slice(rows.start - corner.rows.start, rows.stop - corner.rows.start),
                 block if self.good_bands.all() else block[:, :, self.good_bands],
             )
+
+    def _some_rows(self, window: Window) -> Iterator[slice]:
+        """Yield the rows of a window, a few at a time."""
+        width = window.shape[1] * self.shape[2] * self.cube.dtype.itemsize
+        rows, step = window.rows, max(1, BLOCK_BYTES // width)
+        for start in range(rows.start, rows.stop, step):
+            yield slice(start, min(start + step, rows.stop))
 
     def is_valid(
         self, block: Shaped[np.ndarray, "rows cols good_bands"]
@@ -181,11 +171,19 @@ class Scene:
         marked = values == self.nodata
         return marked | np.isnan(values) if values.dtype.kind == "f" else marked
 
-    def valid_pixels(self) -> Bool[np.ndarray, "rows cols"]:
-        """Return False where a pixel is no-data; reads the cube if it can have such."""
+    def labels_without_data(self) -> Bool[np.ndarray, "rows cols"]:
+        """Mark labelled pixels that are no-data; reads only around labels."""
+        found = np.zeros(self.shape[:2], dtype=bool)
         if self.nodata is None:
-            return np.ones(self.shape[:2], dtype=bool)
-        return np.concatenate([self.is_valid(block) for _, block in self.blocks()])
+            return found
+        labelled = self._labelled() > 0
+        for rows in self._some_rows(whole_window(self.shape)):
+            there = np.flatnonzero(labelled[rows].any(axis=0))
+            if there.size:
+                place = rows, slice(int(there[0]), int(there[-1]) + 1)
+                block = np.asarray(self.cube.read(*place))[:, :, self.good_bands]
+                found[place] = ~self.is_valid(block) & labelled[place]
+        return found
 
     def load(
         self, window: Window | None = None, *, drop_broken: bool = False
@@ -198,11 +196,24 @@ class Scene:
             HsijaxError: a valid pixel holds NaN or an infinite number, or there is
                 none because some bands have no data.
         """
+        if self.parts:
+            return self._load_parts(drop_broken)
         size = (window or whole_window(self.shape)).shape
         values = np.empty((*size, int(self.good_bands.sum())), dtype=np.float32)
         valid = np.empty(size, dtype=bool)
         for rows, block, good in self.clean_blocks(window, drop_broken=drop_broken):
             values[rows], valid[rows] = block, good
+        return values, valid
+
+    def _load_parts(self, drop_broken: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Load each part as if it were alone: what is wrong names its own file."""
+        rows, cols, _ = self.shape
+        values = np.zeros((rows, cols, int(self.good_bands.sum())), dtype=np.float32)
+        valid = np.zeros((rows, cols), dtype=bool)
+        for part in self.parts:
+            alone = replace(part.scene, good_bands=self.good_bands)
+            found = alone.load(drop_broken=drop_broken)
+            values[part.window], valid[part.window] = found
         return values, valid
 
     def clean_blocks(
@@ -272,6 +283,7 @@ class Scene:
         self, values: np.ndarray, broken: np.ndarray, corner: tuple[int, int]
     ) -> str:
         row, col = np.argwhere(broken)[0]
+        there = row + corner[0] + self.corner[0], col + corner[1] + self.corner[1]
         bad_bands = ~np.isfinite(values[row, col])
         band = np.flatnonzero(self.good_bands)[np.argmax(bad_bands)]
         length = (
@@ -282,6 +294,6 @@ class Scene:
             advice = "if they mark missing pixels, name the value: --nodata nan"
         return (
             f"{self.source.path}: {np.count_nonzero(broken)} pixels hold NaN or "
-            f"infinite values, the first at row {corner[0] + row}, column "
-            f"{corner[1] + col} (from 0), band {band + 1} (from 1){length}: {advice}"
+            f"infinite values, the first at row {there[0]}, column {there[1]} (from "
+            f"0), band {band + 1} (from 1){length}: {advice}"
         )

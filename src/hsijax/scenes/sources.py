@@ -10,30 +10,53 @@ from pathlib import Path
 
 from hsijax.io import READERS
 from hsijax.io.arrays import ArrayFile, Variable
-from hsijax.scenes.scene import SourceFile, hash_file
 
 PATTERN = re.compile(r"[*?\[]")
 TILE_SUFFIXES = (".tif", ".tiff")  # of a folder's files that are taken for tiles
 
 
-@dataclass(frozen=True)
-class SourceFiles(SourceFile):
-    """Several files that are one source: the tiles of a mosaic, or a shapefile."""
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal digits.
 
-    parts: tuple[Path, ...] = ()
+    That of a folder, such as a Zarr store, is the sha256 of a list of its files, in
+    the order of their names, each with its own sha256 as `sha256sum` prints it.
+    """
+    if path.is_dir():
+        digest = hashlib.sha256()
+        names = sorted(
+            file.relative_to(path).as_posix()
+            for file in path.rglob("*")
+            if file.is_file()
+        )
+        for name in names:
+            digest.update(f"{hash_file(path / name)}  {name}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """Where an array came from."""
+
+    path: Path
+    key: str | None = None  # the variable inside the file
+    joined: tuple["SourceFile", ...] = ()  # what it was put together from
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the hashes of all files, in their order."""
-        digests = "".join(f"{hash_file(path)}\n" for path in self.parts)
-        return hashlib.sha256(digests.encode()).hexdigest()
+        """Hash of the file's bytes, or of several hashes; read when first asked for."""
+        if self.joined:
+            hashes = "".join(f"{source.sha256}\n" for source in self.joined)
+            return hashlib.sha256(hashes.encode()).hexdigest()
+        return hash_file(self.path)
 
 
 def source_of(file: ArrayFile, variable: Variable) -> SourceFile:
     """Say where an array of an opened file, or of opened tiles, is from."""
     key = variable.name or None
     if file.tiles:
-        return SourceFiles(file.path, key, file.tiles)
+        return SourceFile(file.path, key, tuple(map(SourceFile, file.tiles)))
     return SourceFile(file.path, key)
 
 

@@ -18,6 +18,7 @@ from hsijax.splits.plan import (
     validation_seed,
 )
 from hsijax.splits.sampling import count_split, hold_out_validation, random_split
+from hsijax.splits.scenes import cut_out, meets_itself, scene_split, set_apart
 from hsijax.splits.split import Split, class_counts, mask_of
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "check_split",
     "class_counts",
     "count_split",
+    "cut_out",
     "guarded_region",
     "hold_out_validation",
     "leakage",
@@ -38,9 +40,12 @@ __all__ = [
     "make_splits",
     "mask_of",
     "mask_split",
+    "meets_itself",
     "neighbourhood",
     "random_split",
     "read_splits",
     "save_splits",
+    "scene_split",
+    "set_apart",
     "validation_seed",
 ]

@@ -18,6 +18,7 @@ from hsijax.splits.sampling import (
     hold_out_validation,
     random_split,
 )
+from hsijax.splits.scenes import scene_split
 from hsijax.splits.split import Split, class_counts, class_ids
 
 logger = logging.getLogger("hsijax")
@@ -30,10 +31,10 @@ class SplitPlan:
     """A method of `METHODS` with its settings; the others are not looked at."""
 
     method: str
-    frac: float | None = None  # "random", "blocks"
-    count: int | None = None  # "count": pixels of each class
+    frac: float | None = None  # "random", "blocks", "scenes"
+    count: int | None = None  # "count", "scenes": pixels of each class
     block_side: int | None = None  # "blocks": pixels; None for the patch side
-    train_mask: Mask | None = None  # "masks", "grss"
+    train_mask: Mask | None = None  # "masks", "grss"; "scenes": all that may train
     test_mask: Mask | None = None  # "masks", "grss"
     val_frac: float = 0.0  # share of the training pixels, of each class
 
@@ -196,12 +197,24 @@ def _masks(
     return split, [message for each in conflicts for message in each.messages()]
 
 
+def _scenes(
+    ground_truth: Raster, plan: SplitPlan, seed: Seed, side: int, names: _Names
+) -> Made:
+    del side, names
+    training = _needed(plan.train_mask, "--test-dataset", plan.method)
+    frac = _needed(plan.frac, "--frac", plan.method)
+    return scene_split(
+        ground_truth, training != 0, frac=frac, count=plan.count, seed=seed
+    ), []
+
+
 METHODS = {
     "random": _random,
     "count": _count,
     "blocks": _blocks,
     "masks": _masks,
     "grss": _masks,  # those that the scene's data sheet names
+    "scenes": _scenes,
 }
 
 

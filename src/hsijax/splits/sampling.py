@@ -51,7 +51,7 @@ def random_split(
     (4, 3)
     """
     check_fraction(frac)
-    return _draw(ground_truth, lambda available: share_of(frac, available), seed)
+    return draw(ground_truth, lambda available: share_of(frac, available), seed)
 
 
 def count_split(
@@ -67,7 +67,7 @@ def count_split(
     """
     if count < 1:
         raise UsageError(f"--count {count} trains on nothing: give 1 or more")
-    return _draw(ground_truth, lambda available: drawn_of_class(count, available), seed)
+    return draw(ground_truth, lambda available: drawn_of_class(count, available), seed)
 
 
 def drawn_of_class(count: int, available: int) -> int:
@@ -91,7 +91,7 @@ def hold_out_validation(
     """
     check_fraction(frac, "--val-frac")
     train_truth = np.where(mask_of(split.train, ground_truth.shape), ground_truth, 0)
-    drawn = _draw(train_truth, lambda n: min(share_of(frac, n), n - 1), seed)
+    drawn = draw(train_truth, lambda n: min(share_of(frac, n), n - 1), seed)
     if not len(drawn.train):
         raise UsageError(
             f"--val-frac {frac} finds no validation pixel: every class has a single "
@@ -100,11 +100,15 @@ def hold_out_validation(
     return Split(train=drawn.test, validation=drawn.train, test=split.test)
 
 
-def _draw(
+def draw(
     ground_truth: Int[np.ndarray, "rows cols"],
     how_many: Callable[[int], int],
     seed: Seed,
 ) -> Split:
+    """Draw training pixels of each class, as many as `how_many` says of its pixels.
+
+    All others are for test.
+    """
     rng = np.random.default_rng(seed)
     drawn = np.zeros(ground_truth.shape, dtype=bool)
     for class_id in class_ids(ground_truth):
