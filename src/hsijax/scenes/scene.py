@@ -246,7 +246,7 @@ class Scene:
             partial += int(np.count_nonzero(has_data.any(axis=1)))
             values[~valid] = 0
             if block.dtype.kind == "f":
-                broken = ~np.isfinite(values).all(axis=2)
+                broken = np.asarray(~np.isfinite(values).all(axis=2))
                 broken_pixels += int(np.count_nonzero(broken))
                 if broken.any() and not drop_broken:
                     corner = window or whole_window(self.shape)

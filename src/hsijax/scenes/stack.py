@@ -9,13 +9,14 @@ from jaxtyping import Bool, Shaped
 
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.io.cube import LazyCube
+from hsijax.scenes.bands import BAND_TOLERANCE, fit_scene
 from hsijax.scenes.class_union import drop_untrained, unite_classes
-from hsijax.scenes.scene import Part, Scene, SourceFile
+from hsijax.scenes.scene import Part, Scene
+from hsijax.scenes.sensor import Sensor
+from hsijax.scenes.sources import SourceFile
 
 log = logging.getLogger("hsijax")
 
-# Largest distance between bands that are the same, nm.
-BAND_TOLERANCE = 5.0
 # Names of so many scenes make up the name of all.
 NAMED = 3
 
@@ -25,7 +26,8 @@ def stack_scenes(
 ) -> Scene:
     """Put scenes below each other, as wide as the widest, with no data in between.
 
-    Bands must be the same; bad ones of any scene are bad in all. Classes are united
+    Bands of other sensors are resampled to those of the first scene (see `fit_scene`);
+    of the same ones, bad ones of any scene are bad in all. Classes are united
     (see `unite_classes`); those that no scene has that trains are left out. The cube is
     read lazily, as float32, and NaN where there is no data.
 
@@ -36,13 +38,13 @@ def stack_scenes(
 
     Raises:
         UsageError: a scene is there twice.
-        HsijaxError: a scene has no ground truth, or other bands than the first.
+        HsijaxError: a scene has no ground truth, or does not cover the first's bands.
     """
     _check_sources(scenes)
     training = len(scenes) if training is None else training
     named = zip(scenes, _distinct([scene.name for scene in scenes]), strict=True)
     scenes = [replace(scene, name=name) for scene, name in named]
-    scenes = [scenes[0], *(_fit_bands(scene, scenes[0]) for scene in scenes[1:])]
+    scenes = _fit_bands(scenes)
     scenes = drop_untrained(unite_classes(scenes), training)
     good_bands = _common_bands(scenes)
     piled = pile_up(
@@ -140,40 +142,26 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _fit_bands(scene: Scene, first: Scene) -> Scene:
-    """Return a scene in the bands of the first one.
+def _fit_bands(scenes: Sequence[Scene]) -> Sequence[Scene]:
+    """Return the scenes in the bands and the scale of the first one.
 
     Raises:
-        HsijaxError: it has other bands, or another scale.
+        HsijaxError: one does not cover the first one's bands.
     """
-    bands, wanted = scene.shape[2], first.shape[2]
-    if bands != wanted:
-        raise HsijaxError(
-            f"{scene.name} has {bands} bands and {first.name} has {wanted}: to be used "
-            "together, scenes need the same bands in the same order"
-        )
-    if scene.wavelengths is not None and first.wavelengths is not None:
-        apart = np.abs(scene.wavelengths - first.wavelengths) > BAND_TOLERANCE
-        apart &= scene.good_bands & first.good_bands
-        if apart.any():
-            band = int(np.argmax(apart))
-            raise HsijaxError(
-                f"{scene.name} has other wavelengths than {first.name}, in "
-                f"{int(apart.sum())} bands; the first is band {band + 1}: "
-                f"{scene.wavelengths[band]:.1f} nm, not {first.wavelengths[band]:.1f}"
-            )
-    if scene.scale != first.scale:
-        if scene.scale is not None and first.scale is not None:
-            raise HsijaxError(
-                f"{scene.name} holds reflectance times {scene.scale:g} and "
-                f"{first.name} times {first.scale:g}: bring them to one scale"
-            )
-        log.warning(
-            "only one of %s and %s says what its values are divided by to get "
-            "reflectance; they are taken to be on one scale",
-            *(first.name, scene.name),
-        )
-    return scene
+    sensor = Sensor.of(scenes[0])
+    if all(_is_alike(scene, scenes[0]) for scene in scenes[1:]):
+        return scenes
+    return [fit_scene(scene, sensor) for scene in scenes]
+
+
+def _is_alike(scene: Scene, first: Scene) -> bool:
+    """Whether a scene has the bands and the scale of another."""
+    if scene.shape[2] != first.shape[2] or scene.scale != first.scale:
+        return False
+    if scene.wavelengths is None or first.wavelengths is None:
+        return True
+    apart = np.abs(scene.wavelengths - first.wavelengths) > BAND_TOLERANCE
+    return not (apart & scene.good_bands & first.good_bands).any()
 
 
 def _common_bands(scenes: Sequence[Scene]) -> Bool[np.ndarray, " bands"]:
