@@ -13,23 +13,29 @@ from typer.testing import CliRunner
 
 from hsijax.classification.network import Blueprint, TrainedNetwork
 from hsijax.classification.spectral import fit_spectral
+from hsijax.classification.tiles import Job, TileClasses, classify_tile
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.cli import app
 from hsijax.config import TrainConfig
 from hsijax.config.opponents import CLASSICAL
 from hsijax.errors import UsageError
-from hsijax.experiments.map_scene import classify_scene
 from hsijax.io.cube import LazyCube
 from hsijax.preprocessing import fit_inputs
 from hsijax.runs import Run
 from hsijax.scenes import Scene, load_scene
 from hsijax.scenes.sensor import Sensor
+from hsijax.scenes.tiles import UNIT, whole_window
 from hsijax.training.checkpoint import read_metadata
 
 rasterio = pytest.importorskip("rasterio")
 
 ENMAP = "enmap_potsdam/{}/enmap_potsdam_tile_128_{}.tif"
 AVIRIS_NG = "aviris_ng/ang20160910t185702_2rdn_img"
+
+
+def classify(classifier: TrainedClassifier, scene: Scene) -> TileClasses:
+    job = Job(classifier.fit_scene(scene), side=UNIT * 9)
+    return classify_tile(classifier, job, whole_window(scene.shape))
 
 
 def invoke(*arguments: str | Path, code: int = 0):
@@ -99,9 +105,7 @@ def crop(scene: Scene, rows: int, cols: int) -> Scene:
 
 def test_finer_bands_give_the_same_map(run, other):
     classifier = TrainedClassifier.load(run.network_file(0))
-    plain, finer = (
-        classify_scene(classifier, s) for s in (other, with_more_bands(other))
-    )
+    plain, finer = (classify(classifier, s) for s in (other, with_more_bands(other)))
     assert len(np.unique(plain.classes)) > 1
     np.testing.assert_array_equal(finer.classes, plain.classes)
 
@@ -120,7 +124,7 @@ def test_values_of_another_scale_give_the_same_map(run, other, tmp_path):
     done = invoke("map", run.folder, path, "--scale", "1", "--quiet")
     assert "floats is multiplied by 10000" in done.stderr
     classifier = TrainedClassifier.load(run.network_file(0))
-    expected = classify_scene(classifier, other).classes
+    expected = classify(classifier, other).classes
     image = envi.open(run.maps / "floats-classes.hdr")
     assert isinstance(image, SpyFile)
     found = np.asarray(image.open_memmap(interleave="bip"))[..., 0]
@@ -156,7 +160,7 @@ def test_aviris_ng_is_mapped_by_what_enmap_taught(run, tile, shared_data):
     cube[..., good] = 10_000 * scene.cube.load() @ weights.T
     classifier = TrainedClassifier.load(run.network_file(0))
     made = replace(tile, cube=LazyCube.from_array(cube), ground_truth=None)
-    assert np.mean(classify_scene(classifier, made).classes == found) > 0.99
+    assert np.mean(classify(classifier, made).classes == found) > 0.99
 
 
 def test_what_is_not_covered_is_refused(run, shared_data, tmp_path):
@@ -178,11 +182,11 @@ def test_what_is_not_covered_is_refused(run, shared_data, tmp_path):
 
 def test_a_scene_smaller_than_a_patch_is_refused(run, other):
     classifier = TrainedClassifier.load(run.network_file(0))
-    assert classify_scene(classifier, crop(other, 1, 1)).classes.all()
+    assert classify(classifier, crop(other, 1, 1)).classes.all()
     config = replace(classifier.config, patch=5)
     learned = replace(classifier.learned, config=config)
     with pytest.raises(UsageError, match="5 x 5 pixels is larger than the scene of 4"):
-        classify_scene(replace(classifier, learned=learned), crop(other, 4, 9))
+        classify(replace(classifier, learned=learned), crop(other, 4, 9))
 
 
 def test_checkpoints_of_earlier_days_are_read(run, other, tmp_path):
@@ -196,7 +200,7 @@ def test_checkpoints_of_earlier_days_are_read(run, other, tmp_path):
     assert before.sensor.scale is None
     assert now.sensor.has_widths
     np.testing.assert_array_equal(
-        classify_scene(before, other).classes, classify_scene(now, other).classes
+        classify(before, other).classes, classify(now, other).classes
     )
 
 
@@ -239,5 +243,5 @@ def test_preprocessing_travels_with_the_run(tile, other, tmp_path, model, settin
     inner = found[margin : 9 + margin, margin : 14 + margin]
     np.testing.assert_allclose(inner, expected, rtol=1e-5, atol=1e-5)
     if model in CLASSICAL:
-        one, two = (classify_scene(c, small) for c in (trained, again))
+        one, two = (classify(c, small) for c in (trained, again))
         np.testing.assert_array_equal(one.classes, two.classes)

@@ -1,7 +1,5 @@
 """GeoTIFFs: values, place, colours and names as another program reads them."""
 
-import shutil
-import subprocess
 import sys
 from xml.etree import ElementTree
 
@@ -63,19 +61,6 @@ def test_class_names_stand_beside_the_map(tmp_path):
         "map.tif",
         "map.tif.aux.xml",
     ]
-
-
-@pytest.mark.skipif(not shutil.which("gdalinfo"), reason="needs GDAL's own tools")
-def test_gdal_lists_the_class_names(tmp_path):
-    path = tmp_path / "map.tif"
-    write_class_geotiff(path, CLASS_MAP, CLASSES, PLACE)
-    done = subprocess.run(
-        ["gdalinfo", str(path)], capture_output=True, check=True, encoding="utf-8"
-    )
-    for line in ("0: no data", "1: Corn, no till", "3: Bäume & <Sträucher>"):
-        assert f"      {line}\n" in done.stdout
-    assert "LAYOUT=COG" in done.stdout
-    assert "<GDALRasterAttributeTable" in done.stdout
 
 
 def test_control_characters_do_not_break_the_xml(tmp_path):

@@ -74,7 +74,7 @@ def test_what_is_seen_of_labelled_pixels_is_that_of_the_whole_scene(load, settin
     # With the same inputs, so that nothing but the windows differs.
     everything, some = whole.prepare(one, split), near.prepare(one, split)
     labelled = np.argwhere(whole.ground_truth).astype(np.int32)
-    offsets = np.stack(np.mgrid[:5, :5], axis=-1).reshape(-1, 2)
+    offsets = np.mgrid[:5, :5].reshape(2, -1).T
     for pixels, placed in zip(labelled, near.place(labelled), strict=True):
         np.testing.assert_allclose(
             some[tuple((placed + offsets).T)],

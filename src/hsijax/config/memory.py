@@ -31,11 +31,19 @@ def parse_memory(text: str) -> int:
 
 def default_memory() -> int:
     """Return a quarter of the memory that is free here, at most 1.5 GB; in bytes."""
+    return min(_count_pages("SC_AVPHYS_PAGES") // 4, MOST)
+
+
+def total_memory() -> int:
+    """Return the bytes of memory of this machine; 8 GB where it does not tell."""
+    return _count_pages("SC_PHYS_PAGES")
+
+
+def _count_pages(name: str) -> int:
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not every system tells
-        return MOST
-    return min(free // 4, MOST)
+        return 2**33
 
 
 def resident_memory() -> int:

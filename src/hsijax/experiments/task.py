@@ -1,7 +1,6 @@
 """What a run folder trains on: a scene in memory, and the pixels of each run."""
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from hsijax.classification.prepared import prepare_cube
 from hsijax.config import Progress, TrainConfig, no_progress
+from hsijax.config.memory import total_memory
 from hsijax.config.opponents import OPPONENTS
 from hsijax.config.scenes import listed, unlisted
 from hsijax.errors import HsijaxError, UsageError
@@ -189,11 +189,6 @@ def _near_labels(scene: Scene, config: TrainConfig) -> Neighbourhoods | None:
     if config.fit == "scene":
         log.warning("--fit scene is of these windows, not of the whole scene")
     return near
-
-
-def total_memory() -> int:
-    """Return the bytes of memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def reload_task(
