@@ -9,6 +9,8 @@ import pytest
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.io.cube import LazyCube
 from hsijax.scenes import LandClass, Scene, SourceFile, stack_scenes
+from hsijax.scenes.bands import fit_scene
+from hsijax.scenes.sensor import Sensor
 
 WATER, WOOD, SOIL = (
     LandClass(number, name, (number, 0, 0))
@@ -159,11 +161,13 @@ def test_what_is_broken_names_its_own_file(make):
 def test_scenes_that_do_not_fit_are_refused(make):
     first = make("a", 4, 6, WATER, WOOD)
     second = make("b", 5, 3, WATER, WOOD)
-    shifted = replace(second, wavelengths=np.array([400.0, 556.0, 700.0]))
+    far = replace(second, wavelengths=np.array([400.0, 550.0, 600.0]))
     cases = [
-        (make("b", 5, 3, WATER, bands=4), "b has 4 bands and a has 3"),
-        (shifted, "the first is band 2: 556.0 nm, not 550.0"),
-        (replace(second, scale=1e4), "times 10000 and a times 1: bring them to one"),
+        (
+            replace(make("b", 5, 3, WATER, bands=4), wavelengths=None),
+            "b has 4 bands",
+        ),
+        (far, r"b \(400 to 600 nm\) does not cover"),
         (
             replace(second, ground_truth=None),
             "b has no ground truth: give one for each",
@@ -175,6 +179,18 @@ def test_scenes_that_do_not_fit_are_refused(make):
             stack_scenes([replace(first, scale=1.0), scene], gap=2)
     near = replace(second, wavelengths=np.array([400.0, 554.0, 700.0]))
     assert stack_scenes([first, near], gap=2).shape == (11, 6, 3)
+
+
+def test_other_bands_and_scales_become_those_of_the_first_scene(make):
+    first = replace(make("a", 4, 6, WATER, WOOD), scale=1.0)
+    second = make("b", 5, 3, WATER, WOOD)
+    lengths = np.array([390.0, 560.0, 710.0])
+    second = replace(second, wavelengths=lengths, scale=100.0)
+    piled, _ = stack_scenes([first, second], gap=2).load()
+    assert np.array_equal(piled[:4], first.load()[0])
+    expected = fit_scene(second, Sensor.of(first)).load()[0]
+    assert np.array_equal(piled[6:11, :3], expected)
+    assert not np.allclose(expected, second.load()[0] / 100, rtol=1e-3)
 
 
 def test_a_file_is_used_once_also_as_a_copy(make, tmp_path):
