@@ -12,12 +12,14 @@ from hsijax.cli.options import (
     DataDir,
     Device,
     Json,
+    MaxMemory,
     NoData,
     Quiet,
     RasterFormat,
     Scale,
 )
 from hsijax.config import UNMIX_PRESETS, UnmixConfig
+from hsijax.config.memory import parse_memory
 from hsijax.config.unmix import METHODS
 from hsijax.errors import UsageError
 from hsijax.settings import make_unmix_config, read_config
@@ -193,6 +195,7 @@ def unmix(
         Path | None,
         typer.Option("--config", help="Run a config.toml again; options outweigh it."),
     ] = None,
+    max_memory: MaxMemory = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Run folder; default runs/<scene>-<model>-<n>."),
@@ -215,6 +218,7 @@ def unmix(
     finds them itself. Networks (pixel-cnn, cube-cnn), aann and esvm learn from
     reference abundances, and are tested on a random split and on spatial blocks; where
     there is no reference, they learn from simulated mixtures of the endmembers.
+    Solvers unmix a scene that is larger than memory tile by tile.
 
     \b
     Examples:
@@ -230,11 +234,12 @@ def unmix(
         for name, value in options.items()
         if name in SETTINGS and value is not None
     }
+    memory = parse_memory(max_memory) if max_memory else None
     moved = set(given) <= {"data_dir"}
     if resume is not None and (not moved or config or out or overwrite):
         raise UsageError(
             "--resume goes on with the run's own settings: beside it go only "
-            "--data-dir, --device, --json and --quiet"
+            "--data-dir, --max-memory, --device, --json and --quiet"
         )
     if resume is None:
         file = read_config(config, UnmixConfig) if config else {}
@@ -251,10 +256,10 @@ def unmix(
 
     with console.show_progress(quiet) as progress:
         if resume is None:
-            opened, task = prepare_unmixing(settings, out, overwrite, progress)
+            opened, task = prepare_unmixing(settings, out, overwrite, progress, memory)
         else:
             run = open_run(resume, "unmixing")
-            opened, task = reopen_unmixing(run, data_dir, progress)
+            opened, task = reopen_unmixing(run, data_dir, progress, memory)
         try:
             metrics, files = unmix_scene(opened, task, progress)
         except KeyboardInterrupt:

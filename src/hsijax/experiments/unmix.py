@@ -30,6 +30,7 @@ def prepare_unmixing(
     out: Path | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
+    memory: int | None = None,
 ) -> tuple[Run, UnmixTask]:
     """Make the run folder of a configuration; nothing is unmixed yet.
 
@@ -40,7 +41,7 @@ def prepare_unmixing(
     lookup(SCHEDULES, config.schedule, "schedule")
     check_raster_format(config.format)
     config = with_absolute_paths(config)
-    task = load_unmix_task(config, progress=progress)
+    task = load_unmix_task(config, progress=progress, memory=memory)
     name = f"{task.data.scene.name}-{config.model}"
     run = create_run(out, name, overwrite=overwrite, command="unmix")
     environment = describe_environment(describe_devices())
@@ -62,7 +63,10 @@ def prepare_unmixing(
 
 
 def reopen_unmixing(
-    run: Run, data_dir: Path | None = None, progress: Progress = no_progress
+    run: Run,
+    data_dir: Path | None = None,
+    progress: Progress = no_progress,
+    memory: int | None = None,
 ) -> tuple[Run, UnmixTask]:
     """Load what an unfinished run works on, from `data_dir` if it has moved.
 
@@ -79,7 +83,7 @@ def reopen_unmixing(
     if data_dir:
         config = replace(config, data_dir=str(data_dir.absolute()))
     split_file = run.split_file if run.split_file.exists() else None
-    task = load_unmix_task(config, split_file, progress)
+    task = load_unmix_task(config, split_file, progress, memory)
     found = describe_unmix_task(task)
     for name in ("scene", "ground_truth", "endmembers"):
         then, today = manifest[name] or {}, found[name] or {}
@@ -108,8 +112,10 @@ def unmix(
         else:
             whole = solve_runs(run, task, progress)
         _trace(run, task)
+        if task.data.whole is not None:
+            whole = replace(whole, notes=(*whole.notes, *task.data.notes[-1:]))
         metrics = collect_metrics(run, task, whole)
-        files = write_outputs(run, task, whole)
+        files = write_outputs(run, task, whole, progress)
     except KeyboardInterrupt:
         run.update_manifest(status="interrupted")
         raise

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from hsijax.config import Progress, no_progress
+from hsijax.experiments.unmix_layers import layers_of
 from hsijax.experiments.unmix_task import UnmixTask
+from hsijax.experiments.unmix_tiles import unmix_tiles
 from hsijax.experiments.write_layers import choose_raster_format, write_float_raster
 from hsijax.io.spectral_library import write_library_csv
 from hsijax.reports.abundance_maps import (
@@ -19,7 +22,9 @@ from hsijax.runs import Run
 from hsijax.unmixing.estimate import Estimate
 
 
-def write_outputs(run: Run, task: UnmixTask, whole: Estimate) -> list[Path]:
+def write_outputs(
+    run: Run, task: UnmixTask, whole: Estimate, progress: Progress = no_progress
+) -> list[Path]:
     """Draw and write all that can be shown of the whole scene.
 
     Returns:
@@ -29,6 +34,8 @@ def write_outputs(run: Run, task: UnmixTask, whole: Estimate) -> list[Path]:
     title = f"{data.scene.name}: {task.config.model}"
     stamp = _stamp(task)
     caption = "training pixels included" if task.learns_from_reference else ""
+    if data.every > 1:
+        caption = f"every {data.every} rows and columns one"
     maps = _to_raster(whole.abundances, data.valid)
     comparable = reference is not None and whole.names == reference.names
     figures = [run.figures / "abundances.png"]
@@ -67,7 +74,7 @@ def write_outputs(run: Run, task: UnmixTask, whole: Estimate) -> list[Path]:
     if history:
         figures.append(run.figures / "training.png")
         save_training_figure(figures[-1], history, title=title, stamp=stamp)
-    return [*_write_layers(run, task, whole, maps, stamp), *figures]
+    return [*_write_layers(run, task, whole, maps, stamp, progress), *figures]
 
 
 def _stamp(task: UnmixTask) -> str:
@@ -84,38 +91,38 @@ def _write_layers(
     whole: Estimate,
     maps: Float[np.ndarray, "rows cols materials"],
     stamp: str,
+    progress: Progress,
 ) -> list[Path]:
     """Write the rasters that a GIS or a script takes up, and one file of arrays."""
-    valid = task.data.valid
-    place = task.data.scene.georeference
-    rasters = {"abundances": (list(whole.names), maps)}
-    if whole.deviations is not None:
-        names = [f"{name}, standard deviation" for name in whole.names]
-        rasters["uncertainty"] = (names, _to_raster(whole.deviations, valid))
-    residuals = {
-        "RMSE": whole.rmse,
-        "spectral angle, radians": whole.angle,
-        "KKT violation": whole.kkt,
-        "shade": whole.shade,
-    }
-    known = {name: each for name, each in residuals.items() if each is not None}
-    if known:
-        stacked = np.stack(list(known.values()), axis=1)
-        rasters["residuals"] = (list(known), _to_raster(stacked, valid))
-    if whole.models is not None:
-        layers = _to_raster(whole.models.astype(np.float64), valid)
-        names = [f"spectrum {n}" for n in range(1, layers.shape[2] + 1)]
-        rasters["models"] = (names, layers)
-    description = f"{task.data.scene.name}, {task.config.model}"
+    layers = layers_of(whole)
+    scene = task.data.whole or task.data.scene
+    place, store = scene.georeference, None
+    if task.data.whole is None:
+        rasters = {
+            name: _to_raster(each.values, task.data.valid)
+            for name, each in layers.items()
+        }
+    else:
+        store = unmix_tiles(run.maps / ".tiles", task, layers, progress)
+        rasters = {name: store.layer(name) for name in layers}
+    description = f"{scene.name}, {task.config.model}"
     if stamp:
         description += f" ({stamp})"
     chosen = choose_raster_format(task.config.format, place)
     files = [
         write_float_raster(
-            run.maps / name, layers, names, place, chosen, f"{description}, {name}"
+            run.maps / name,
+            raster.reshape(*raster.shape[:2], -1),
+            list(layers[name].names),
+            place,
+            chosen,
+            f"{description}, {name}",
         )
-        for name, (names, layers) in rasters.items()
+        for name, raster in rasters.items()
     ]
+    if store is not None:
+        store.remove()
+        return files
     arrays = run.maps / "abundances.npz"
     notes = [text for text in (stamp, task.data.simulated) if text]
     write_abundance_arrays(arrays, maps, whole.names, whole.endmembers, notes)

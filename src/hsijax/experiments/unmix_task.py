@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hsijax.config import Progress, UnmixConfig, no_progress
-from hsijax.config.unmix import BLIND
+from hsijax.config.memory import total_memory
+from hsijax.config.unmix import BLIND, SOLVERS
+from hsijax.errors import UsageError
 from hsijax.experiments.unmix_endmembers import Endmembers, choose_endmembers
 from hsijax.experiments.unmix_splits import reread_splits, split_pixels
 from hsijax.io.spectral_library import SpectralLibrary
@@ -20,6 +22,9 @@ from hsijax.scenes.sources import to_absolute
 from hsijax.scenes.unmixing_scene import UnmixingScene, load_unmixing_scene
 from hsijax.splits import SplitFile, leakage
 from hsijax.unmixing.extraction import EXTRACTORS
+
+# Times the cube in float32, that is what unmixing it as a whole takes.
+COPIES = 8
 
 log = logging.getLogger("hsijax")
 
@@ -36,6 +41,7 @@ class UnmixTask:
     endmembers: Endmembers
     splits: SplitFile | None  # None without reference abundances
     columns: dict[str, list[int]]
+    memory: int | None = None  # bytes that the program may take; None for what fits
 
     @property
     def given(self) -> SpectralLibrary | None:
@@ -73,6 +79,7 @@ def load_unmix_task(
     config: UnmixConfig,
     split_file: Path | None = None,
     progress: Progress = no_progress,
+    memory: int | None = None,
 ) -> UnmixTask:
     """Read the scene, find or read its endmembers, and split its pixels.
 
@@ -80,12 +87,20 @@ def load_unmix_task(
         config: says what to read.
         split_file: a run folder's own, which has a split a training.
         progress: is told of slow steps.
+        memory: bytes that the program may take, about; a scene that needs more is
+            unmixed tile by tile. None for what fits the machine.
 
     Raises:
-        UsageError: the method needs endmembers or abundances that are not there.
+        UsageError: the method needs endmembers or abundances that are not there, or
+            more memory.
         HsijaxError: a file cannot be read or does not fit the scene.
     """
-    data = load_config_scene(config, progress)
+    data = load_config_scene(config, progress, _largest_cube(memory))
+    if data.whole is not None and config.model not in SOLVERS:
+        raise UsageError(
+            f"--model {config.model} is for scenes that fit into memory: give "
+            f"--model fcls or another of {', '.join(SOLVERS)}, or more --max-memory"
+        )
     endmembers = choose_endmembers(config, data, progress)
     splits, columns = None, {}
     if data.reference is not None:
@@ -95,10 +110,20 @@ def load_unmix_task(
         else:
             needed = config.learns and endmembers.given is None
             splits, columns = split_pixels(config, data.reference, classes, needed)
-    return UnmixTask(config, data, endmembers, splits, columns)
+    return UnmixTask(config, data, endmembers, splits, columns, memory)
 
 
-def load_config_scene(config: UnmixConfig, progress: Progress) -> UnmixingScene:
+def _largest_cube(memory: int | None) -> int:
+    """Return the bytes of float32 that a cube may have to be unmixed as a whole.
+
+    Solvers and figures take several times as much.
+    """
+    return (total_memory() // 4 if memory is None else memory) // COPIES
+
+
+def load_config_scene(
+    config: UnmixConfig, progress: Progress, most: int | None = None
+) -> UnmixingScene:
     """Load the scene that a configuration names, and log what was done to it."""
     data = load_unmixing_scene(
         config.scene,
@@ -107,6 +132,7 @@ def load_config_scene(config: UnmixConfig, progress: Progress) -> UnmixingScene:
         ground_truth=config.ground_truth,
         nodata=config.nodata,
         scale=config.scale,
+        most=most,
         progress=progress,
     )
     for note in data.notes:
@@ -143,7 +169,8 @@ def describe_unmix_task(task: UnmixTask) -> dict[str, Any]:
         "task": "unmixing",
         "scene": {
             "name": data.scene.name,
-            "shape": list(data.scene.shape),
+            "shape": list((data.whole or data.scene).shape),
+            "every": data.every,
             "path": str(data.scene.source.path),
             "key": data.scene.source.key,
             "sha256": data.scene.source.sha256,

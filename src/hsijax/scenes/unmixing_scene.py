@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +9,17 @@ from jaxtyping import Bool, Float32
 
 from hsijax.config import Progress, no_progress
 from hsijax.errors import HsijaxError
-from hsijax.io import open_file
-from hsijax.io.arrays import ArrayFile, Variable
 from hsijax.scenes.catalogue import SceneSheet
-from hsijax.scenes.labels import split_key
+from hsijax.scenes.find_reference import read_named, read_sheets, search_reference
 from hsijax.scenes.loading import find_sheet, load_scene
-from hsijax.scenes.lookup import find_file, locate
 from hsijax.scenes.recognition import list_alike, recognise
-from hsijax.scenes.reference import (
-    NoReferenceError,
-    Reference,
-    Target,
-    choose_abundances,
-    count_endmembers,
-    read_reference,
-)
+from hsijax.scenes.reference import Reference, Target
 from hsijax.scenes.scene import Scene
 from hsijax.scenes.simulated import simulate
+from hsijax.scenes.thinned import thin_scene, thinning
 
 # Bright targets exceed a reflectance of 1, but hardly ever this.
 HIGHEST_REFLECTANCE = 1.5
-# Files that collections keep beside a cube; compared in lower case.
-BESIDE = ("end*.mat", "*groundtruth*.mat", "*_gt.mat")
 
 log = logging.getLogger("hsijax")
 
@@ -41,7 +29,8 @@ class UnmixingScene:
     """A cube in reflectance, good bands only; pixels that are not valid are 0 in it.
 
     `simulated` says how the cube was made, if it is no real one; every output must
-    show it. `notes` are what was done to get here.
+    show it. `notes` are what was done to get here. Of a scene that is too large,
+    `scene` and all arrays are of every so many rows and columns, and `whole` is all.
     """
 
     scene: Scene
@@ -51,6 +40,8 @@ class UnmixingScene:
     reference: Reference | None = None
     simulated: str = ""
     notes: tuple[str, ...] = ()
+    whole: Scene | None = None
+    every: int = 1  # how many rows and columns one is of
 
 
 def load_unmixing_scene(
@@ -61,6 +52,7 @@ def load_unmixing_scene(
     ground_truth: str | None = None,
     nodata: float | None = None,
     scale: float | None = None,
+    most: int | None = None,
     progress: Progress = no_progress,
 ) -> UnmixingScene:
     """Read a scene of the catalogue or a file, and the reference that belongs to it.
@@ -77,6 +69,8 @@ def load_unmixing_scene(
         nodata: replaces the value that the file declares.
         scale: the values are divided by it; None for what the catalogue or the file
             says, else 1.
+        most: bytes of the cube in float32 that are read at most; of a larger one as
+            many rows and columns are left out.
         progress: is told of downloads.
 
     Raises:
@@ -93,6 +87,9 @@ def load_unmixing_scene(
         scale=scale,
         progress=progress,
     )
+    whole, every = scene, 1 if most is None else thinning(scene, most)
+    if every > 1:
+        scene = thin_scene(scene, every)
     cube, valid = _read_cube(scene)
     good = scene.good_bands
     target = Target(
@@ -107,20 +104,38 @@ def load_unmixing_scene(
     cube /= np.float32(scale)
     target = target._replace(scale=scale)
     ready = UnmixingScene(scene, cube, valid, scale, notes=(*scene.notes, *note))
+    if every > 1:
+        return _as_sample(ready, whole, every, ground_truth)
     if sheet and sheet.simulated:
         ready = replace(ready, simulated=sheet.simulated)
     if ground_truth:
-        reference, notes = _read_named(ground_truth, target), ()
+        reference, notes = read_named(ground_truth, target), ()
     elif sheet and sheet.simulated:
         reference, notes = simulate(sheet, data_dir, progress).reference(), ()
     elif sheet:
-        reference, notes = _read_sheets(sheet, target, data_dir, progress), ()
+        reference, notes = read_sheets(sheet, target, data_dir, progress), ()
     else:
-        reference, notes = _search(scene, known, target, data_dir)
+        reference, notes = search_reference(scene, known, target, data_dir)
     if reference:
         source = f" from {reference.source.path.name}" if reference.source else ""
         notes = (*notes, f"reference abundances{source}: {reference.order}")
     return replace(ready, reference=reference, notes=ready.notes + notes)
+
+
+def _as_sample(
+    ready: UnmixingScene, whole: Scene, every: int, ground_truth: str | None
+) -> UnmixingScene:
+    """Say that a scene is a part of a larger one, which has no reference."""
+    if ground_truth:
+        raise HsijaxError(
+            f"{whole.source.path} is too large to be compared with reference "
+            "abundances: cut out a part of it, or give more --max-memory"
+        )
+    note = (
+        f"the scene is large: endmembers, figures and metrics are of every {every} "
+        "rows and columns one, the rasters of every pixel"
+    )
+    return replace(ready, notes=(*ready.notes, note), whole=whole, every=every)
 
 
 def _read_cube(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
@@ -172,121 +187,3 @@ def _find_scale(
         f"the values reach {highest:g} and are used as they are: nothing says by what "
         f"to divide them for reflectance (--scale){hint}",
     )
-
-
-def _read_named(file_and_key: str, target: Target) -> Reference:
-    path, key = split_key(file_and_key)
-    file = open_file(path)
-    reference = read_reference(file, choose_abundances(file, target.size, key), target)
-    _warn_if_unrelated(reference)
-    return reference
-
-
-def _read_sheets(
-    sheet: SceneSheet, target: Target, data_dir: Path | None, progress: Progress
-) -> Reference | None:
-    """Read the abundances of a scene of the catalogue; None if it has no such."""
-    described = sheet.file("abundances")
-    if described is None:
-        return None
-    file = open_file(locate(sheet, described, data_dir, progress))
-    target = target._replace(window=sheet.window)
-    variable = choose_abundances(file, target.size)
-    reference = read_reference(file, variable, target, sheet.endmembers)
-    _warn_if_unrelated(reference)
-    return reference
-
-
-def _warn_if_unrelated(reference: Reference) -> None:
-    if not reference.fits and reference.source:
-        log.warning(
-            "%s: these abundances hardly explain the cube, in no order of the pixels: "
-            "%s",
-            reference.source.path,
-            reference.order,
-        )
-
-
-def _search(
-    scene: Scene, known: SceneSheet | None, target: Target, data_dir: Path | None
-) -> tuple[Reference | None, tuple[str, ...]]:
-    """Look for abundances in the cube's own file, beside it, and in the data folders.
-
-    Only what explains the cube is taken for its reference.
-    """
-    path, names = scene.source.path, known.endmembers if known else ()
-    key = scene.source.key  # of the cube; without one there is nothing else in the file
-    own = _find_abundances(path, target.size, key) if key else None
-    beside, notes = _find_beside(path, target.size)
-    for found in filter(None, (own, beside)):
-        reference = _read_if_it_fits(*found, target, names)
-        if reference:
-            return reference, notes if found is beside else ()
-    described = known and known.file("abundances")
-    here = known and described and find_file(known, described, data_dir=data_dir)
-    if not known or not here:
-        return None, ()
-    target = target._replace(window=known.window)
-    found = _find_abundances(here.path, target.size)
-    reference = found and _read_if_it_fits(*found, target, names)
-    if not reference:
-        return None, ()
-    return reference, (
-        f"the cube has the size of {known.name}, and {here.path} explains it",
-    )
-
-
-def _find_beside(
-    path: Path, size: tuple[int, int]
-) -> tuple[tuple[ArrayFile, Variable] | None, tuple[str, ...]]:
-    """Return the abundances of most endmembers in the cube's folder; say if several."""
-    if not path.parent.is_dir():  # of a pattern that goes through several folders
-        return None, ()
-    found = [
-        abundances
-        for other in sorted(path.parent.iterdir())
-        if other != path and any(fnmatch(other.name.lower(), form) for form in BESIDE)
-        if (abundances := _find_abundances(other, size))
-    ]
-    if not found:
-        return None, ()
-    best = max(found, key=lambda each: count_endmembers(each[1].shape, size))
-    if len(found) == 1:
-        return best, ()
-    listed = ", ".join(file.path.name for file, _ in found)
-    return best, (
-        f"{listed} fit the cube; {best[0].path.name} is taken, which has most "
-        "endmembers (--ground-truth FILE chooses another)",
-    )
-
-
-def _find_abundances(
-    path: Path, size: tuple[int, int], cube: str = ""
-) -> tuple[ArrayFile, Variable] | None:
-    """Return the array that has the size of abundances; None if there is none."""
-    try:
-        file = open_file(path)
-        return file, choose_abundances(file, size, cube=cube)
-    except NoReferenceError:
-        return None
-    except HsijaxError as error:
-        log.warning("no reference abundances from %s: %s", path, error)
-        return None
-
-
-def _read_if_it_fits(
-    file: ArrayFile, variable: Variable, target: Target, names: tuple[str, ...]
-) -> Reference | None:
-    try:
-        reference = read_reference(file, variable, target, names)
-    except HsijaxError as error:
-        log.warning("not used as reference: %s", error)
-        return None
-    if not reference.fits:
-        log.warning(
-            "%s is not used as reference: these abundances hardly explain the cube: %s",
-            file.path,
-            reference.order,
-        )
-        return None
-    return reference
