@@ -64,7 +64,7 @@ def fit_to_scene(
     if not covered:
         raise HsijaxError(
             f"{file.path} and {scene.source.path} do not overlap: they are rasters of "
-            f"different places ({name_crs(place.crs)}, {name_crs(grid.crs)})"
+            f"different places ({_describe_places(place, grid)})"
         )
     log.info(
         "%s is on another grid (%s): resampled by nearest neighbour, which gives %d "
@@ -152,6 +152,14 @@ def move_points(
     from rasterio.warp import transform
 
     return np.array(transform(source, target, *points))
+
+
+def _describe_places(one: Georeference, other: Georeference) -> str:
+    """Name two coordinate systems, or the corners of two rasters in the same one."""
+    if not same_crs(one.crs, other.crs):
+        return f"{name_crs(one.crs)}, {name_crs(other.crs)}"
+    corners = (f"{p.transform[2]:.10g}, {p.transform[5]:.10g}" for p in (one, other))
+    return f"{name_crs(one.crs)}, from " + " and from ".join(corners)
 
 
 def _describe_difference(

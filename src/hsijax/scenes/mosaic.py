@@ -45,7 +45,10 @@ def open_source(path: Path, nodata: float | None = None) -> ArrayFile:
     """
     paths = list_tiles(path)
     if not paths and is_folder_of_tiles(path):
-        raise HsijaxError(f"there is no GeoTIFF (.tif, .tiff) in the folder {path}")
+        raise HsijaxError(
+            f"there is no GeoTIFF (.tif, .tiff) in the folder {path}: name the folder "
+            "that holds the tiles, or one file"
+        )
     if len(paths) < 2:
         return open_file(paths[0] if paths else path)
     files = [open_file(each) for each in paths]

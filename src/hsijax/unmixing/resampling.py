@@ -122,7 +122,7 @@ def check_scale(
         raise HsijaxError(
             f"the endmembers of {_called(library)} are about {times} times the pixels "
             f"of {name}: divide them by {power}, or give a --scale that is {power} "
-            "times smaller"
+            f"times smaller ({1 / power:g} where none is set)"
         )
 
 
