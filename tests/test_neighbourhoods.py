@@ -103,7 +103,9 @@ def test_only_what_lies_around_labels_is_read(scene, load):
 
 def test_all_is_read_where_labels_are_everywhere(load, scene):
     scene.ground_truth[::9, ::9] = 1
-    assert load(10**5).near is None
+    with pytest.raises(HsijaxError, match="its labels lie all over it"):
+        load(10**5)
+    assert load(4 * scene.ground_truth.size * 4).near is None
 
 
 def test_what_is_broken_is_named_by_its_place_in_the_file(scene, load):
@@ -149,7 +151,7 @@ def test_predictions_are_those_of_the_map_of_the_whole(
         ],
     )
     assert done.exit_code == 0, done.output + done.stderr
-    assert "large is large: read are the 4 windows around labelled" in done.stderr
+    assert "large is large: kept are the 4 windows around labelled" in done.stderr
     predictions = Run(out).read_predictions()
     classes = np.fromfile(out / "maps" / "large-classes.img", np.uint8)
     row, col = predictions["run0_pixels"].T

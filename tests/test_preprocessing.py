@@ -113,6 +113,12 @@ def test_a_part_comes_out_as_the_whole_does(monkeypatch):
     assert np.allclose(apply(fitted, cube, valid), whole, rtol=0, atol=1e-6)
 
 
+def test_no_pixels_are_no_error(spectra):
+    fitted = fit_preprocessing(spectra, scaling="standard", components=2)
+    found = apply(fitted, np.zeros((0, 1, 5)), np.zeros((0, 1), bool))
+    assert found.shape == (0, 1, 2)
+
+
 def test_memory_beside_the_result_is_a_few_blocks(monkeypatch):
     monkeypatch.setattr(affine, "TOGETHER", 1024)
     cube = np.ones((400, 100, 100), dtype=np.float32)  # 16 MB

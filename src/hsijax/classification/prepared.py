@@ -1,6 +1,6 @@
 """A cube as a classifier sees it: preprocessed, and surrounded by what pads patches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from hsijax.config import TrainConfig
 from hsijax.patches import pad_cube
 from hsijax.preprocessing import Inputs
+from hsijax.scenes.neighbourhoods import Neighbourhoods, Surroundings
 
 Window = tuple[slice, slice]  # rows and columns
 
@@ -36,13 +37,54 @@ def prepare_cube(
     if not windows:
         channels = inputs.apply(cube, valid, region)
         return pad_cube(channels, config.patch, config.padding)
+    parts = (
+        inputs.apply(
+            cube[window], valid[window], None if region is None else region[window]
+        )
+        for window in windows
+    )
+    return _put_together(inputs, config, valid.shape, windows, parts)
+
+
+def prepare_around(
+    inputs: Inputs,
+    config: TrainConfig,
+    near: Neighbourhoods,
+    region: Bool[np.ndarray, "scene_rows scene_cols"] | None = None,
+) -> Float[np.ndarray, "padded_rows padded_cols channels"]:
+    """Read the windows of a large scene one by one with all that flows into them.
+
+    The same as `prepare_cube` of the whole scene, but only the windows are kept.
+
+    Args:
+        inputs: fitted.
+        config: its patch and padding.
+        near: what is kept.
+        region: pixels of the whole scene that diffusion keeps apart; None for none.
+    """
+
+    def read(one: Surroundings) -> Float[np.ndarray, "rows cols channels"]:
+        apart = None if region is None else region[one.window]
+        return inputs.flow(*inputs.read(one.scene), apart)[one.inside]
+
+    parts = map(read, near.surroundings)
+    shape, windows = near.scene.shape[:2], near.scene.windows
+    return _put_together(inputs, config, shape, windows, parts)
+
+
+def _put_together(
+    inputs: Inputs,
+    config: TrainConfig,
+    shape: tuple[int, ...],
+    windows: Sequence[Window],
+    parts: Iterable[Float[np.ndarray, "rows cols channels"]],
+) -> Float[np.ndarray, "padded_rows padded_cols channels"]:
+    """Pad each window for itself, and lay them where they are in one array."""
     margin = config.patch // 2
-    rows, cols = valid.shape
+    rows, cols = shape
     size = (rows + 2 * margin, cols + 2 * margin, inputs.channels)
     padded = np.zeros(size, np.float32)
-    for window in windows:
-        inside = None if region is None else region[window]
-        alone = inputs.apply(cube[window], valid[window], inside)
+    for window, part in zip(windows, parts, strict=True):
         place = tuple(slice(one.start, one.stop + 2 * margin) for one in window)
-        padded[place] = pad_cube(alone, config.patch, config.padding)
+        padded[place] = pad_cube(part, config.patch, config.padding)
     return padded

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hsijax.classification.prepared import prepare_cube
+from hsijax.classification.prepared import prepare_around, prepare_cube
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.memory import total_memory
 from hsijax.config.opponents import OPPONENTS
@@ -80,16 +80,17 @@ class Task:
                 chosen[part.window] &= part.trains
         return fit_inputs(self.cube, self.valid, chosen, self.config)
 
-    def region(self, split: Split) -> Bool[np.ndarray, "rows cols"] | None:
+    def region(self, split: Split) -> Bool[np.ndarray, "scene_rows scene_cols"] | None:
         """Return where diffusion keeps to itself, if the split leaks nothing."""
         shape = self.ground_truth.shape
-        found = diffusion_region(self.config, split, shape, self.starts)
-        return found if found is None or not self.near else self.near.gather(found)
+        return diffusion_region(self.config, split, shape, self.starts)
 
     def prepare(
         self, inputs: Inputs, split: Split
     ) -> Float[np.ndarray, "padded_rows padded_cols channels"]:
         """Return the cube as the classifier of a run sees it, padded."""
+        if self.near and self.config.times:
+            return prepare_around(inputs, self.config, self.near, self.region(split))
         return prepare_cube(
             inputs,
             self.config,
@@ -178,12 +179,17 @@ def _near_labels(scene: Scene, config: TrainConfig) -> Neighbourhoods | None:
         return None
     flow = reach(config.times) if config.times else 0
     side = config.fitted_patch
-    near = find_neighbourhoods(scene, side // 2 + flow, max(GAP, side - 1))
+    near = find_neighbourhoods(scene, side // 2, max(GAP, side - 1), flow)
     read = near.scene.shape[0] * near.scene.shape[1] / (rows * cols)
     if read > MOST:
+        if size > total_memory():
+            raise HsijaxError(
+                f"{scene.name} takes {size / 1e9:.0f} GB, and its labels lie all over "
+                "it: cut out a part of the scene, or leave out labels"
+            )
         return None
     log.info(
-        "%s is large: read are the %d windows around labelled pixels, %.1f %% of it",
+        "%s is large: kept are the %d windows around labelled pixels, %.1f %% of it",
         *(scene.name, len(near.scene.parts), 100 * read),
     )
     if config.fit == "scene":

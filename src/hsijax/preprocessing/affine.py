@@ -114,8 +114,8 @@ def apply(
     rows, cols, _ = cube.shape
     mapped = np.zeros((rows, cols, preprocessing.channels), dtype=np.float32)
     places = np.flatnonzero(valid)
-    flat = mapped.reshape(rows * cols, -1)
-    pixels = cube.reshape(rows * cols, -1)
+    flat = mapped.reshape(rows * cols, preprocessing.channels)
+    pixels = cube.reshape(rows * cols, preprocessing.bands)
     # Always as many, because sums of products are grouped by the size of the matrix.
     spectra = np.zeros((TOGETHER, preprocessing.bands))
     for start in range(0, len(places), TOGETHER):

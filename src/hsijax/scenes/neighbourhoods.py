@@ -5,16 +5,23 @@ rest of a scene of many gigabytes need not be in memory to train.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from hsijax.io.cube import LazyCube
 from hsijax.scenes.scene import Part, Scene
 from hsijax.scenes.stack import pile_up
+from hsijax.scenes.tiles import UNIT, Window, surround
 
-# Pixels, the least side of the squares that labelled pixels are sought in.
-LEAST_SIDE = 64
+
+class Surroundings(NamedTuple):
+    """A window of a scene with all that flows into it."""
+
+    scene: Scene  # as large as that, read lazily
+    window: tuple[slice, slice]  # that it is of the whole scene
+    inside: tuple[slice, slice]  # of it, what is kept
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class Neighbourhoods:
     scene: Scene  # its parts are the windows
     corners: Int[np.ndarray, "windows 2"]  # in the whole scene, their first pixels
     numbers: Int[np.ndarray, "rows cols"]  # of the window to look at; -1 for none
+    surroundings: tuple[Surroundings, ...]  # of the windows
 
     def place(self, pixels: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, "n 2"]:
         """Return where labelled pixels of the whole scene lie in the windows."""
@@ -32,56 +40,54 @@ class Neighbourhoods:
         moved[:, 0] += np.array([part.row for part in self.scene.parts])[window]
         return moved.astype(pixels.dtype)
 
-    def gather(self, mask: Bool[np.ndarray, "rows cols"]) -> Bool[np.ndarray, "r c"]:
-        """Return what a mask of the whole scene is in the windows."""
-        found = np.zeros(self.scene.shape[:2], dtype=bool)
-        for part, (row, col) in zip(self.scene.parts, self.corners, strict=True):
-            rows, cols = part.scene.shape[:2]
-            found[part.window] = mask[row : row + rows, col : col + cols]
-        return found
 
-
-def find_neighbourhoods(scene: Scene, margin: int, gap: int) -> Neighbourhoods:
+def find_neighbourhoods(
+    scene: Scene, margin: int, gap: int, flow: int = 0
+) -> Neighbourhoods:
     """Cut out of a scene, or of each of its parts, what lies around labelled pixels.
 
-    A grid of squares is laid over it; each with labelled pixels becomes a window, with
-    a margin on all sides, but not beyond the border. All are of one size where the
-    scene is not smaller.
+    The units of a scene with labelled pixels become windows, with a margin on all
+    sides, but not beyond the border. All are of one size where the scene is not
+    smaller.
 
     Args:
         scene: with a ground truth.
-        margin: of pixels that are read around the squares.
+        margin: of pixels that patches take in around the units.
         gap: rows of no data between two windows.
+        flow: how much further pixels have an influence, which is not kept in memory.
     """
     assert scene.ground_truth is not None  # a scene that trains has one
-    side = max(LEAST_SIDE, 2 * margin)
     numbers = np.full(scene.shape[:2], -1, np.int32)
-    windows, corners = [], []
+    windows, corners, surroundings = [], [], []
     for whole in scene.parts or (Part(scene, 0, trains=True),):
-        rows, cols = whole.scene.shape[:2]
+        shape = whole.scene.shape
         labelled = np.argwhere(scene.ground_truth[whole.window])
-        for square in np.unique(labelled // side, axis=0).tolist():
-            first = [number * side for number in square]
-            inside = tuple(
-                slice(one, min(one + side, most))
-                for one, most in zip(first, (rows, cols), strict=True)
+        for unit in np.unique(labelled // UNIT, axis=0).tolist():
+            tile = Window(
+                *(
+                    slice(UNIT * one, min(UNIT * (one + 1), most))
+                    for one, most in zip(unit, shape[:2], strict=True)
+                )
             )
-            numbers[whole.window][inside] = len(corners)
-            row, col = (
-                max(0, min(one - margin, most - side - 2 * margin))
-                for one, most in zip(first, (rows, cols), strict=True)
-            )
-            window = (
-                slice(row, min(rows, row + side + 2 * margin)),
-                slice(col, min(cols, col + side + 2 * margin)),
-            )
+            numbers[whole.window][tile] = len(corners)
+            window = surround(tile, margin, shape, UNIT)
+            wide = surround(tile, margin + flow, shape, UNIT)
             windows.append((_crop(whole.scene, *window), whole.trains))
-            corners.append((whole.row + row, col))
+            corners.append((whole.row + window.rows.start, window.cols.start))
+            rows = slice(whole.row + wide.rows.start, whole.row + wide.rows.stop)
+            surroundings.append(
+                Surroundings(
+                    replace(_crop(whole.scene, *wide), good_bands=scene.good_bands),
+                    (rows, wide.cols),
+                    window.within(wide),
+                )
+            )
     packed = pile_up(windows, gap, scene.good_bands)
     return Neighbourhoods(
         replace(packed, name=scene.name, source=scene.source),
         np.array(corners),
         numbers,
+        tuple(surroundings),
     )
 
 
