@@ -21,6 +21,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from measure import interleave, limit_threads, make_parser, ratio, write_results
@@ -138,7 +139,7 @@ def main() -> None:
         print(f"a scene of {side} x {side} x {bands}: {size / 1e9:.2f} GB")
         learning = ("--frac", 0.1, "--epochs", epochs, "--no-map")
         truth = ("--ground-truth", labels)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"command": "train"}
             | run(
                 "train",

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from hsijax.classification.network import Blueprint, TrainedNetwork
 from hsijax.classification.spectral import fit_spectral
-from hsijax.classification.tiles import Job, TileClasses, classify_tile
+from hsijax.classification.tiles import Job, TileClasses, classify_tiles
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.cli import app
 from hsijax.config import TrainConfig
@@ -35,7 +35,8 @@ AVIRIS_NG = "aviris_ng/ang20160910t185702_2rdn_img"
 
 def classify(classifier: TrainedClassifier, scene: Scene) -> TileClasses:
     job = Job(classifier.fit_scene(scene), side=UNIT * 9)
-    return classify_tile(classifier, job, whole_window(scene.shape))
+    ((_, found),) = classify_tiles(classifier, job, [whole_window(scene.shape)])
+    return found
 
 
 def invoke(*arguments: str | Path, code: int = 0):

@@ -25,6 +25,8 @@ from hsijax.classification.calibration import LIMITS, fit_temperature
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.cli import app
 from hsijax.experiments import map_scene
+from hsijax.experiments.map_run import map_run
+from hsijax.experiments.map_scene import MapSettings
 from hsijax.experiments.task import reload_task
 from hsijax.metrics.calibration import wilson_interval
 from hsijax.preprocessing import reach
@@ -149,7 +151,7 @@ def test_map_of_a_leak_free_run_is_what_was_tested(shared_data, tmp_path):
     run = Run(folder)
     predictions = run.read_predictions()
     assert run.read_metrics()["split"]["leakage"]["test_patch_overlap"] == 0
-    map_scene.map_run(run, ground_truth=str(truth))
+    map_run(run, MapSettings(), ground_truth=str(truth))
     rows, cols = predictions["run0_pixels"].T
     classes = read_envi(next(run.maps.glob("*-classes.hdr")))
     np.testing.assert_array_equal(classes[rows, cols], predictions["run0_predicted"])
@@ -274,7 +276,7 @@ def test_map_says_what_leaks(run, monkeypatch):
         map_scene, "save_class_map_figure", lambda *_, note, **__: notes.append(note)
     )
     for number in (0, 1):
-        map_scene.map_run(Run(run), number=number, labelled_only=True)
+        map_run(Run(run), MapSettings(number, labelled_only=True))
     shares = [split["leakage"] for split in read(run / "run.json")["splits"]]
     assert notes == [leakage_note(share) for share in shares]
 

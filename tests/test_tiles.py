@@ -18,7 +18,8 @@ from hsijax.config.memory import parse_memory
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments import classify_scene as scenes
 from hsijax.experiments import map_scene
-from hsijax.experiments.map_scene import LAYERS, map_run
+from hsijax.experiments.map_run import map_run
+from hsijax.experiments.map_scene import LAYERS, MapSettings
 from hsijax.experiments.tile_store import TileStore
 from hsijax.io.cube import LazyCube
 from hsijax.runs import Run
@@ -184,8 +185,8 @@ def test_so_it_is_of_a_classifier_of_single_pixels(shared_data, tmp_path):
         assert np.array_equal(found[1], expected[1], equal_nan=True)
 
 
-def map_files(run: Run, shared_data, **options) -> dict[str, bytes]:
-    files = map_run(run, data_dir=shared_data, **options)
+def map_files(run: Run, shared_data, **settings) -> dict[str, bytes]:
+    files, _ = map_run(run, MapSettings(**settings), data_dir=shared_data)
     return {path.name: path.read_bytes() for path in files}
 
 
@@ -204,7 +205,7 @@ def test_files_are_the_same_with_little_memory_and_after_a_kill(
 
     monkeypatch.setattr(TrainedClassifier, "predict", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        map_run(diffused, data_dir=shared_data, memory=1)
+        map_run(diffused, MapSettings(memory=1), data_dir=shared_data)
     (left,) = diffused.maps.glob(".*.tiles")
     assert json.loads((left / "plan.json").read_text())
     predicted.clear()
@@ -247,7 +248,7 @@ def test_a_full_disk_is_said_and_the_map_goes_on_later(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fill_up)
         with pytest.raises(HsijaxError, match="the disk is full"):
-            map_run(diffused, data_dir=shared_data, memory=1)
+            map_run(diffused, MapSettings(memory=1), data_dir=shared_data)
     assert map_files(diffused, shared_data, memory=1) == expected
 
 
@@ -255,7 +256,7 @@ def test_pictures_of_large_scenes_are_thinned(diffused, shared_data, monkeypatch
     from PIL import Image
 
     monkeypatch.setattr(map_scene, "LARGEST_PICTURE", 30)
-    files = map_run(diffused, data_dir=shared_data)
+    files, _ = map_run(diffused, MapSettings(), data_dir=shared_data)
     bare = next(path for path in files if path.name.endswith("classes.png"))
     raster = np.fromfile(bare.with_suffix(".img"), np.uint8).reshape(83, 86)
     assert np.array_equal(np.asarray(Image.open(bare)), raster[::3, ::3])
@@ -271,7 +272,7 @@ def test_memory_is_what_a_tile_is_given(diffused, shared_data, monkeypatch):
 
     monkeypatch.setattr(scenes, "choose_tile_side", note)
     monkeypatch.setattr(scenes, "resident_memory", lambda: 10**8)
-    map_run(diffused, data_dir=shared_data, memory=3 * 10**8)
+    map_run(diffused, MapSettings(memory=3 * 10**8), data_dir=shared_data)
     assert given == [2 * 10**8]
 
 

@@ -19,6 +19,18 @@ class UsageError(HsijaxError):
     exit_code = 2
 
 
+def describe(error: BaseException) -> str:
+    """Return an error's message, or kind and first line of one that nobody foresaw.
+
+    >>> describe(UsageError("no such file")), describe(KeyError("cube"))
+    ('no such file', "unexpected KeyError: 'cube'")
+    """
+    if isinstance(error, HsijaxError):
+        return str(error)
+    first = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return f"unexpected {first}"
+
+
 def suggest(name: str, known: list[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest known name, or the list of them.
 

@@ -18,7 +18,7 @@ from hsijax.classification.trained import TrainedClassifier
 from hsijax.models.blocks import MAPS
 from hsijax.preprocessing import reach
 from hsijax.scenes import Scene
-from hsijax.scenes.tiles import Window, choose_side, surround
+from hsijax.scenes.tiles import Piece, Window, choose_side, surround
 
 
 class TileClasses(NamedTuple):
@@ -42,11 +42,10 @@ class Job(NamedTuple):
     region: Bool[np.ndarray, "rows cols"] | None = None  # that diffusion keeps apart
 
 
-class _Content(NamedTuple):
-    """What has been read for a tile."""
+class Content(NamedTuple):
+    """What has been read for a piece."""
 
-    tile: Window
-    window: Window
+    piece: Piece
     channels: Float[np.ndarray, "rows cols channels"]
     valid: Bool[np.ndarray, "rows cols"]
 
@@ -66,60 +65,58 @@ def choose_tile_side(classifier: TrainedClassifier, scene: Scene, memory: int) -
     return choose_side(memory, 4 * values, _margin(classifier), scene.shape)
 
 
-def classify_tile(classifier: TrainedClassifier, job: Job, tile: Window) -> TileClasses:
-    """Classify the pixels of one tile that have data.
-
-    Raises:
-        HsijaxError: the scene cannot be read, or holds broken values.
-    """
-    return _classify(classifier, job, _read(classifier, job, tile))
-
-
 def classify_tiles(
     classifier: TrainedClassifier, job: Job, tiles: Sequence[Window]
 ) -> Iterator[tuple[Window, TileClasses]]:
     """Yield the tiles in turn; the next one is read while one is computed."""
     with ThreadPoolExecutor(1, "read") as reader:
-        coming: deque[Future[_Content]] = deque()
+        coming: deque[Future[Content]] = deque()
         for tile in tiles:
-            coming.append(reader.submit(_read, classifier, job, tile))
+            piece = cut_piece(classifier, job, tile)
+            coming.append(reader.submit(read_piece, classifier, job.scene, piece))
             if len(coming) == 2:
                 content = coming.popleft().result()
-                yield content.tile, _classify(classifier, job, content)
+                yield content.piece.tile, classify_content(classifier, content)
         if coming:
             content = coming.popleft().result()
-            yield content.tile, _classify(classifier, job, content)
+            yield content.piece.tile, classify_content(classifier, content)
 
 
-def _margin(classifier: TrainedClassifier) -> int:
-    """How far from a pixel another one has an influence on its class."""
-    diffusion = classifier.inputs.diffusion
-    flow = reach(diffusion.times) if diffusion else 0
-    return classifier.config.patch // 2 + flow
-
-
-def _read(classifier: TrainedClassifier, job: Job, tile: Window) -> _Content:
-    shape = job.scene.shape
-    window = surround(tile, _margin(classifier), shape, job.side)
-    # What is said of a whole scene is said once only.
-    part = None if window.shape == shape[:2] else window
-    channels, valid = classifier.inputs.read(job.scene, part)
-    return _Content(tile, window, channels, valid)
-
-
-def _classify(
-    classifier: TrainedClassifier, job: Job, content: _Content
-) -> TileClasses:
-    tile, window, channels, valid = content
-    wanted = valid.copy()
+def cut_piece(classifier: TrainedClassifier, job: Job, tile: Window) -> Piece:
+    """Cut out what the classes of a tile follow from, but for the scene itself."""
+    window = surround(tile, _margin(classifier), job.scene.shape, job.side)
+    wanted = None
     if job.labelled_only:
         assert job.scene.ground_truth is not None
-        wanted &= job.scene.ground_truth[window] != 0
+        wanted = job.scene.ground_truth[window] != 0
     region = None if job.region is None else job.region[window]
-    inside = tile.within(window)
+    return Piece(tile, window, wanted, region)
+
+
+def read_piece(classifier: TrainedClassifier, scene: Scene, piece: Piece) -> Content:
+    """Read the channels of a piece.
+
+    Args:
+        classifier: of a run.
+        scene: of its bands, see `TrainedClassifier.fit_scene`.
+        piece: of the scene.
+
+    Raises:
+        HsijaxError: the scene cannot be read, or holds broken values.
+    """
+    # What is said of a whole scene is said once only.
+    part = None if piece.window.shape == scene.shape[:2] else piece.window
+    return Content(piece, *classifier.inputs.read(scene, part))
+
+
+def classify_content(classifier: TrainedClassifier, content: Content) -> TileClasses:
+    """Classify the pixels of a tile that have data and are wanted."""
+    piece, channels, valid = content
+    wanted = valid if piece.wanted is None else valid & piece.wanted
+    inside = piece.tile.within(piece.window)
     chosen, filled = [], []
-    for unit in tile.units():
-        part = unit.within(window)
+    for unit in piece.tile.units():
+        part = unit.within(piece.window)
         corner = (part.rows.start, part.cols.start)
         pixels = np.argwhere(wanted[part]) + corner
         chosen.append(pixels)
@@ -127,7 +124,8 @@ def _classify(
     classes = np.zeros(wanted.shape, np.int32)
     confidence = np.full(wanted.shape, np.nan, np.float32)
     if any(len(pixels) for pixels in chosen):
-        padded = classifier.pad(classifier.inputs.flow(channels, valid, region))
+        flowing = classifier.inputs.flow(channels, valid, piece.region)
+        padded = classifier.pad(flowing)
         found, sure = classifier.predict(padded, np.concatenate(filled))
         start = 0
         for pixels, all_pixels in zip(chosen, filled, strict=True):
@@ -136,6 +134,13 @@ def _classify(
             confidence[tuple(pixels.T)] = sure[here]
             start += len(all_pixels)
     return TileClasses(classes[inside], confidence[inside])
+
+
+def _margin(classifier: TrainedClassifier) -> int:
+    """How far from a pixel another one has an influence on its class."""
+    diffusion = classifier.inputs.diffusion
+    flow = reach(diffusion.times) if diffusion else 0
+    return classifier.config.patch // 2 + flow
 
 
 def _fill(

@@ -24,7 +24,7 @@ from hsijax.cli import (
     unmix,
 )
 from hsijax.cli import train as train_command
-from hsijax.errors import HsijaxError
+from hsijax.errors import HsijaxError, describe
 
 
 class ErrorBoundary(TyperGroup):
@@ -49,8 +49,7 @@ class ErrorBoundary(TyperGroup):
             # The command line's own usage errors know how to print themselves.
             if ctx.params.get("debug") or hasattr(error, "exit_code"):
                 raise
-            text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            console.say_error(f"unexpected {text}; `hsijax --debug ...` shows where")
+            console.say_error(f"{describe(error)}; `hsijax --debug ...` shows where")
             raise typer.Exit(1) from error
 
 

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,14 @@ def say(text: str) -> None:
 def say_error(text: str) -> None:
     """Print an error to stderr, red on a terminal."""
     typer.secho(f"error: {text}", fg="red", err=True)
+
+
+def end_with_failed(failed: Mapping[str, str]) -> None:
+    """Name the scenes that have no map and exit with 1, if there are any."""
+    for name, reason in failed.items():
+        say_error(f"{name} has no map: {reason}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def print_json(data: Any) -> None:

@@ -47,7 +47,7 @@ EXTRAS = {
     ),
     "dask": (
         ("dask", "distributed"),
-        "nothing yet: for several machines later",
+        "maps by the workers of a cluster",
     ),
     "samples": (("tensorly",), "the real Indian Pines scene, with no download"),
     "zarr": (("zarr",), "scenes and patches as Zarr"),

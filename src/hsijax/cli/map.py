@@ -19,15 +19,16 @@ from hsijax.cli.options import (
     Scale,
 )
 from hsijax.config.memory import parse_memory
+from hsijax.errors import UsageError
 
 
 def map_run(
     run: RunFolder,
-    scene: Annotated[
-        str | None,
+    scenes: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[SCENE]",
-            help="Another scene, also of another sensor.",
+            metavar="[SCENE]...",
+            help="Other scenes, also of other sensors; each has a map of its own.",
             show_default="",
         ),
     ] = None,
@@ -43,6 +44,14 @@ def map_run(
             "--reject", metavar="THRESHOLD", help="No class where less sure than this."
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Let a Dask cluster compute, such as that of tcp://host:8786.",
+        ),
+    ] = None,
     max_memory: MaxMemory = None,
     data_dir: DataDir = None,
     cube_key: CubeKey = None,
@@ -54,10 +63,11 @@ def map_run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Classify all pixels of a run's scene, or of another scene.
+    """Classify all pixels of a run's scene, or of other scenes.
 
     A scene of any size is read, classified and written tile by tile; stopped at any
-    moment, the same command goes on where it was.
+    moment, the same command goes on where it was. One of several that cannot be mapped
+    is named at the end, and the others have their maps.
 
     Writes a figure with legend, the bare map, and the classes with their confidence
     as GeoTIFF where the scene has a coordinate system, else as ENVI files; each with a
@@ -65,20 +75,31 @@ def map_run(
     by wavelength; those of another sensor are resampled, and where they do not cover
     the run's, it is refused.
 
+    The workers of a Dask cluster (--scheduler) need the run and the scenes under the
+    same paths, and use the devices that they find.
+
     \b
     Examples:
     $ hsijax map runs/indian-pines-odenet-1
     $ hsijax map runs/indian-pines-odenet-1 --labelled
     $ hsijax map runs/my-odenet-1 other.hdr
+    $ hsijax map runs/my-odenet-1 other.hdr field.hdr
     $ hsijax map runs/my-odenet-1 other.hdr --scale 10000
     $ hsijax map runs/my-odenet-1 --reject 0.9 --format envi
     """
     from hsijax.devices import select_device, set_up_compilation_cache
 
-    select_device(device)
+    if scheduler and device != "auto":
+        raise UsageError(
+            f"--device {device} is of this machine, and with --scheduler the workers "
+            "compute: leave it out"
+        )
+    # A GPU here is left to a worker that may be on this machine.
+    select_device("cpu" if scheduler else device)
     set_up_compilation_cache()
 
-    from hsijax.experiments.map_scene import map_run as write_maps
+    from hsijax.experiments.map_run import map_run as write_maps
+    from hsijax.experiments.map_scene import MapSettings
     from hsijax.runs import open_run
 
     named = {
@@ -89,20 +110,25 @@ def map_run(
         "scale": scale,
     }
     given = {name: value for name, value in named.items() if value is not None}
+    settings = MapSettings(
+        number=number,
+        labelled_only=labelled,
+        reject=reject,
+        memory=parse_memory(max_memory) if max_memory else None,
+        raster_format=raster_format or "auto",
+    )
     opened = open_run(run)
     with console.show_progress(quiet) as progress:
-        files = write_maps(
+        files, failed = write_maps(
             opened,
-            scene,
-            number=number,
-            labelled_only=labelled,
-            reject=reject,
-            memory=parse_memory(max_memory) if max_memory else None,
-            raster_format=raster_format or "auto",
+            settings,
+            scenes or (),
+            scheduler=scheduler,
             progress=progress,
             **given,
         )
     if json:
-        console.print_json({"files": [str(path) for path in files]})
+        console.print_json({"files": [str(path) for path in files], "failed": failed})
     else:
         console.print_files(files)
+    console.end_with_failed(failed)

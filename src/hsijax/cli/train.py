@@ -280,11 +280,12 @@ def train(
             if speaks:
                 console.say(f"go on with: hsijax train --resume {opened.folder}")
             raise
-        files = []
+        files, failed = [], {}
         if make_map:
-            from hsijax.experiments.map_scene import map_run
+            from hsijax.experiments.map_run import map_run
+            from hsijax.experiments.map_scene import MapSettings
 
-            files = map_run(opened, progress=progress)
+            files, failed = map_run(opened, MapSettings(), progress=progress)
     if not speaks:
         return
     if json:
@@ -292,3 +293,4 @@ def train(
     else:
         console.print_metrics(metrics)
         console.print_files([opened.folder, *files])
+    console.end_with_failed(failed)

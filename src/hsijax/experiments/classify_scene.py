@@ -1,21 +1,41 @@
 """The classes of a whole scene, tile by tile, in bounded memory."""
 
 import logging
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from hsijax.classification.tiles import Job, choose_tile_side, classify_tiles
+from hsijax.classification.tiles import (
+    Job,
+    TileClasses,
+    choose_tile_side,
+    classify_tiles,
+)
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, no_progress
 from hsijax.config.memory import default_memory, resident_memory
 from hsijax.experiments.tile_store import TileStore
 from hsijax.scenes import Scene
-from hsijax.scenes.tiles import plan_tiles
+from hsijax.scenes.tiles import Window, plan_tiles, share_out
 
 log = logging.getLogger("hsijax")
+
+Found = Iterator[tuple[Window, TileClasses]]
+
+
+class Computing(NamedTuple):
+    """What computes the tiles: this process, or the workers of a cluster."""
+
+    # Yields each tile with its classes, in any order.
+    classify: Callable[[TrainedClassifier, Job, Sequence[Window]], Found]
+    workers: int = 1  # that compute at the same time
+    memory: int | None = None  # bytes of each; None for what fits this machine
+
+
+HERE = Computing(classify_tiles)
 
 
 class ClassMap(NamedTuple):
@@ -43,6 +63,7 @@ def classify_scene(
     region: Bool[np.ndarray, "rows cols"] | None = None,
     reject: float | None = None,
     memory: int | None = None,
+    computing: Computing = HERE,
     progress: Progress = no_progress,
 ) -> ClassMap:
     """Predict every pixel that has data, or every labelled one, tile by tile.
@@ -56,14 +77,17 @@ def classify_scene(
         labelled_only: leave pixels without ground truth out.
         region: pixels that diffusion keeps apart, see `guarded_region`.
         reject: leave the class of pixels of less confidence out.
-        memory: bytes that the program may take, about; None for what fits the machine.
+        memory: bytes that the program may take, about, or each worker of a cluster;
+            None for what fits the machine.
+        computing: what computes the tiles.
         progress: shows how far it is.
 
     Raises:
         HsijaxError: the scene cannot be read, or the disk is full.
     """
-    free = (memory or default_memory()) - resident_memory()
+    free = (memory or computing.memory or default_memory()) - resident_memory()
     side = choose_tile_side(classifier, scene, free)
+    side = share_out(side, scene.shape, computing.workers)
     job = Job(scene, side, labelled_only, region)
     tiles = [tile for tile in plan_tiles(scene.shape, side) if not store.done(tile)]
     total = scene.shape[0] * scene.shape[1]
@@ -72,14 +96,14 @@ def classify_scene(
         log.info("going on with %s: %.0f %% are there", scene.name, 100 * done / total)
     with ThreadPoolExecutor(1, "write") as writer:
         written: Future[None] | None = None
-        for tile, found in classify_tiles(classifier, job, tiles):
+        for tile, found in computing.classify(classifier, job, tiles):
             if reject is not None:
                 found = found.reject(reject)
             if written is not None:
                 written.result()
             written = writer.submit(store.write, tile, **found._asdict())
             done += tile.size
-            progress("predicting", min(done, total), total)
+            progress("predicting", min(done, total), total, scene.name)
         if written is not None:
             written.result()
     return ClassMap(store.layer("classes"), store.layer("confidence"))

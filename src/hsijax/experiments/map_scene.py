@@ -1,24 +1,20 @@
-"""Classify every pixel of a scene with a trained run, and write the maps."""
+"""Classify every pixel of one scene with a trained run, and write the maps."""
 
 import hashlib
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, no_progress
-from hsijax.errors import HsijaxError, UsageError
-from hsijax.experiments.classify_scene import ClassMap, classify_scene
-from hsijax.experiments.confidence import read_temperature
-from hsijax.experiments.reject import check_threshold, warn_uncalibrated
-from hsijax.experiments.run_scenes import find_in_run, scenes_of_run
+from hsijax.errors import UsageError
+from hsijax.experiments.classify_scene import HERE, ClassMap, Computing, classify_scene
+from hsijax.experiments.run_scenes import find_in_run
 from hsijax.experiments.tile_store import TileStore
 from hsijax.experiments.write_layers import (
-    check_raster_format,
     choose_raster_format,
     write_class_raster,
     write_float_raster,
@@ -32,7 +28,7 @@ from hsijax.reports.maps import (
 )
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
-from hsijax.scenes import Scene, load_scene
+from hsijax.scenes import Scene
 from hsijax.scenes.sources import hash_file
 from hsijax.splits import Split
 
@@ -47,111 +43,69 @@ LAYERS = {
 log = logging.getLogger("hsijax")
 
 
-def map_run(
+@dataclass(frozen=True)
+class MapSettings:
+    """How a class map is made."""
+
+    number: int = 0  # which of the run's trainings classifies
+    labelled_only: bool = False  # leave pixels without ground truth out
+    reject: float | None = None  # leave the class of pixels of less confidence out
+    memory: int | None = None  # bytes, see `classify_scene`
+    raster_format: str = "auto"  # see `choose_raster_format`
+
+
+def map_scene(
     run: Run,
-    scene_name: str | None = None,
+    scene: Scene,
+    classifier: TrainedClassifier,
+    settings: MapSettings,
     *,
-    number: int = 0,
-    labelled_only: bool = False,
-    reject: float | None = None,
-    memory: int | None = None,
-    raster_format: str = "auto",
+    computing: Computing = HERE,
+    named_alike: bool = False,
+    other_truth: bool = False,
     progress: Progress = no_progress,
-    **options: Any,
 ) -> list[Path]:
-    """Write the class map of the run's own scene (all of several), or of another one.
+    """Write the class map of one scene.
 
     Written are a figure with legend, the bare map as PNG, and both layers, class and
     confidence, as rasters for a GIS.
 
     Args:
-        run: a run whose training `number` has ended.
-        scene_name: as `load_scene` takes it; None for what it was trained on.
-        number: which of the folder's trainings classifies, from 0.
-        labelled_only: leave pixels without ground truth out.
-        reject: leave the class of pixels of less confidence out.
-        memory: bytes that the program may take, about; None for what fits the machine.
-        raster_format: as `choose_raster_format` takes it.
+        run: whose classifier it is.
+        scene: to classify, of any bands.
+        classifier: of the training `settings.number`.
+        settings: how.
+        computing: what computes the tiles.
+        named_alike: another scene has the same name.
+        other_truth: its ground truth is not the one that the run was trained with.
         progress: shows how far it is.
-        options: further ones of `load_scene`, such as `data_dir`.
 
     Returns:
         The files, in the run's folder of maps.
 
     Raises:
-        UsageError: there is no such training in the folder, threshold or format.
-        HsijaxError: it has not ended.
+        UsageError: only labelled pixels are wanted, and there is no ground truth.
+        HsijaxError: the scene cannot be read, lacks bands, or the disk is full.
     """
     config, manifest = run.read_config(), run.read_manifest()
-    if reject is not None:
-        check_threshold(reject)
-    check_raster_format(raster_format)
-    if number >= config.runs:
-        raise UsageError(
-            f"--run-number {number}: {run.folder} holds {config.runs}, counted from 0"
-        )
-    if not run.network_file(number).exists():
-        raise HsijaxError(
-            f"run {number} in {run.folder} has not ended: go on with "
-            f"`hsijax train --resume {run.folder}`"
-        )
-    classifier = TrainedClassifier.load(run.network_file(number))
-    if scene_name is None:
-        scenes = scenes_of_run(config, progress, **options)
-    else:
-        scenes = [load_scene(scene_name, progress=progress, **options)]
-    if reject is not None and read_temperature(manifest, number) is None:
-        warn_uncalibrated()
-    return [
-        file
-        for scene in scenes
-        for file in _map_one(
-            run,
-            scene,
-            classifier,
-            number=number,
-            labelled_only=labelled_only,
-            reject=reject,
-            memory=memory,
-            raster_format=raster_format,
-            progress=progress,
-            other_truth="ground_truth" in options,
-        )
-    ]
-
-
-def _map_one(
-    run: Run,
-    scene: Scene,
-    classifier: TrainedClassifier,
-    *,
-    number: int,
-    labelled_only: bool,
-    reject: float | None,
-    memory: int | None,
-    raster_format: str,
-    progress: Progress,
-    other_truth: bool,
-) -> list[Path]:
-    """Write the class map of one scene."""
-    config, manifest = run.read_config(), run.read_manifest()
+    number, reject = settings.number, settings.reject
     known = replace(scene, ground_truth=None) if other_truth else scene
     place = find_in_run(run, known, number)
     name, split, region = place or (scene.name, None, None)
     scene = replace(scene, name=name)
     fitted = classifier.fit_scene(scene)
     check_patch_side(config.patch, scene.shape)
-    if labelled_only and scene.ground_truth is None:
+    if settings.labelled_only and scene.ground_truth is None:
         raise UsageError(
             f"--labelled needs a ground truth, and {scene.name} has none: give "
             "--ground-truth FILE"
         )
     parts = [scene.name]
     own = {one["name"] for one in (manifest["scene"], *manifest.get("scenes", ()))}
-    if place is None and scene.name in own:
+    if place is None and (named_alike or scene.name in own):
         parts.append(scene.source.sha256[:8])
     parts += [f"run{number}"] if number else []
-    parts += ["labelled"] if labelled_only else []
+    parts += ["labelled"] if settings.labelled_only else []
     parts += [f"reject-{reject:g}"] if reject is not None else []
     # A raster has no other place for this stamp than its name.
     parts += ["selected-on-test"] if config.select == "best-test" else []
@@ -162,7 +116,7 @@ def _map_one(
     plan = {
         "network": hash_file(run.network_file(number)),
         "scene": scene.source.sha256,
-        "labels": _hash_labels(scene) if labelled_only else None,
+        "labels": _hash_labels(scene) if settings.labelled_only else None,
         "reject": reject,
         "apart": region is not None,
         "read": [str(scene.nodata), str(scene.scale)],
@@ -174,14 +128,15 @@ def _map_one(
         classifier,
         fitted,
         store,
-        labelled_only=labelled_only,
+        labelled_only=settings.labelled_only,
         region=region,
         reject=reject,
-        memory=memory,
+        memory=settings.memory,
+        computing=computing,
         progress=progress,
     )
     note = "; ".join(text for text in notes if text)
-    files = _write(stem, scene, classifier, found, split, note, raster_format)
+    files = _write(stem, scene, classifier, found, split, note, settings.raster_format)
     store.remove()
     return files
 

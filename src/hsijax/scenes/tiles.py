@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 UNIT = 64  # pixels of a side
 
@@ -43,6 +44,15 @@ class Window(NamedTuple):
         """Yield the units it consists of, those at its border cut off there."""
         for rows, cols in itertools.product(*map(_cut, self, (UNIT, UNIT))):
             yield Window(rows, cols)
+
+
+class Piece(NamedTuple):
+    """A tile, and what its result follows from beside the scene itself."""
+
+    tile: Window
+    window: Window  # to be read for it
+    wanted: Bool[np.ndarray, "rows cols"] | None = None  # in the window; None: all
+    region: Bool[np.ndarray, "rows cols"] | None = None  # that diffusion keeps apart
 
 
 def whole_window(shape: tuple[int, ...]) -> Window:
@@ -115,6 +125,22 @@ def choose_side(
         if rows * cols * bytes_per_pixel > budget:
             break
         side += UNIT
+    return side
+
+
+def share_out(side: int, shape: tuple[int, ...], workers: int) -> int:
+    """Return the largest side of tiles, at most this one, that gives each worker one.
+
+    Args:
+        side: a multiple of `UNIT`; one unit is the least.
+        shape: rows and columns of the scene, then anything.
+        workers: that compute at the same time.
+
+    >>> share_out(640, (512, 217), 2), share_out(640, (512, 217), 999)
+    (448, 64)
+    """
+    while side > UNIT and -(-shape[0] // side) * -(-shape[1] // side) < workers:
+        side -= UNIT
     return side
 
 
