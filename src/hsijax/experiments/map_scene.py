@@ -166,8 +166,8 @@ def _write(
     place = scene.georeference
     step = -(-max(scene.shape[:2]) // LARGEST_PICTURE)
     if step > 1:
-        note = "; ".join(filter(None, (note, f"every {step} pixels one is shown")))
-        log.info("the pictures show one of %d x %d pixels, the rasters all", step, step)
+        note = "; ".join(filter(None, (note, f"one pixel in {step} x {step} is shown")))
+        log.info("the pictures show one pixel in %d x %d, the rasters all", step, step)
     shown = found.every(step)
     learned_from = np.concatenate([split.train, split.validation]) if split else None
     ground_truth = _comparable(scene, classifier)

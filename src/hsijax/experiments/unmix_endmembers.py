@@ -93,7 +93,7 @@ def find_endmembers(
         data.cube[data.valid][found].astype(np.float64),
         None if scene.wavelengths is None else scene.wavelengths[scene.good_bands],
         None if scene.fwhm is None else scene.fwhm[scene.good_bands],
-        pixels=pixels[found],
+        pixels=pixels[found] * data.every,
     )
 
 

@@ -35,7 +35,7 @@ def write_outputs(
     stamp = _stamp(task)
     caption = "training pixels included" if task.learns_from_reference else ""
     if data.every > 1:
-        caption = f"every {data.every} rows and columns one"
+        caption = f"one pixel in {data.every} x {data.every}"
     maps = _to_raster(whole.abundances, data.valid)
     comparable = reference is not None and whole.names == reference.names
     figures = [run.figures / "abundances.png"]

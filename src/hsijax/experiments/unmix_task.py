@@ -24,7 +24,7 @@ from hsijax.splits import SplitFile, leakage
 from hsijax.unmixing.extraction import EXTRACTORS
 
 # Times the cube in float32, that is what unmixing it as a whole takes.
-COPIES = 8
+COPIES = 12
 
 log = logging.getLogger("hsijax")
 

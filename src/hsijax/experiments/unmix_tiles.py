@@ -62,8 +62,9 @@ def unmix_tiles(
     store = TileStore.open(folder, scene.shape[:2], kinds, plan)
     memory = task.memory or default_memory()
     bands = int(scene.good_bands.sum())
-    # The tile as it is stored and in float32, twice because one is read ahead.
-    bytes_per_pixel = 2 * bands * (4 + scene.cube.dtype.itemsize)
+    # The tile as it is stored and in float32, twice because one is read ahead, and as
+    # much again that the allocator keeps.
+    bytes_per_pixel = 4 * bands * (4 + scene.cube.dtype.itemsize)
     bytes_per_pixel += 8 * VALUES
     side = choose_side(memory - resident_memory(), bytes_per_pixel, 0, scene.shape)
     tiles = [tile for tile in plan_tiles(scene.shape, side) if not store.done(tile)]

@@ -132,8 +132,8 @@ def _as_sample(
             "abundances: cut out a part of it, or give more --max-memory"
         )
     note = (
-        f"the scene is large: endmembers, figures and metrics are of every {every} "
-        "rows and columns one, the rasters of every pixel"
+        f"the scene is large: endmembers, figures and metrics are of one pixel in "
+        f"{every} x {every}, the rasters of every pixel"
     )
     return replace(ready, notes=(*ready.notes, note), whole=whole, every=every)
 
