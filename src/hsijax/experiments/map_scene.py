@@ -180,6 +180,12 @@ def _map_one(
         memory=memory,
         progress=progress,
     )
+    if found.is_empty:
+        store.remove()
+        what = "labelled pixel" if labelled_only else "pixel"
+        raise HsijaxError(
+            f"{scene.source.path}: no {what} has data, so there is no map"
+        )
     note = "; ".join(text for text in notes if text)
     files = _write(stem, scene, classifier, found, split, note, raster_format)
     store.remove()
