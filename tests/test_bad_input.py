@@ -112,7 +112,7 @@ TABLE = [
     ("info one-band.tif", 1, "holds no cube (rows x columns x bands of numbers)"),
     ("UNMIX one-band.tif", 1, "it holds: an array (12 x 9, float32)"),
     ("info missing.tif", 2, "there is no file missing.tif"),
-    ("info .", 1, "there is no GeoTIFF (.tif, .tiff) in the folder ."),
+    ("info run", 1, "there is no GeoTIFF (.tif, .tiff) in the folder run"),
     # Labels that do not fit.
     ("info scene.tif --ground-truth scene.tif", 1, "scene.tif holds no ground truth"),
     ("SPLIT scene.tif --ground-truth elsewhere.tif", 1, "do not overlap"),
