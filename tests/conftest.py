@@ -26,6 +26,14 @@ def shared_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Path:
+    """The folder of a small scene, with a run that was trained on it."""
+    from small_run import make_small_run  # imports jax, and so comes after the settings
+
+    return make_small_run(tmp_path_factory.mktemp("small"))
+
+
 @pytest.fixture(autouse=True)
 def _library_logging() -> Iterator[None]:
     """Undo what a command does to the library's logger, which caplog reads."""

@@ -5,6 +5,7 @@ import pytest
 
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.runs import Run, create_run, open_run
+from hsijax.runs.lock import LOCK
 from hsijax.settings import make_config
 from hsijax.training.course import Epoch
 
@@ -13,9 +14,10 @@ def epoch(run: int, number: int) -> Epoch:
     return Epoch(run, number, 0.5, 1e-3, None, 1.25)
 
 
-def test_each_new_run_gets_the_next_free_number(tmp_path):
-    first = create_run(None, "x-odenet", overwrite=False, root=tmp_path)
-    second = create_run(None, "x-odenet", overwrite=False, root=tmp_path)
+def test_each_new_run_gets_the_next_free_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = create_run(None, "x-odenet", overwrite=False)
+    second = create_run(None, "x-odenet", overwrite=False)
     assert [first.folder.name, second.folder.name] == ["x-odenet-1", "x-odenet-2"]
 
 
@@ -31,7 +33,7 @@ def test_overwrite_replaces_a_run_folder(tmp_path):
     run = create_run(tmp_path / "run", "x", overwrite=False)
     run.update_manifest(status="done")
     again = create_run(tmp_path / "run", "x", overwrite=True)
-    assert not list(again.folder.iterdir())
+    assert [path.name for path in again.folder.iterdir()] == [LOCK]
 
 
 def test_configuration_comes_back(tmp_path):

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import sys
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -290,6 +291,8 @@ def set_up_compilation_cache() -> Path | None:
             )
             return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    # On a full disk, jax tells of each program that it could not keep.
+    warnings.filterwarnings("ignore", "Error writing persistent compilation cache")
     # Everything is worth keeping: a network is hundreds of small programs.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -13,6 +13,10 @@ class HsijaxError(Exception):
     exit_code = 1
 
 
+class WriteError(HsijaxError):
+    """A file that could not be written, such as on a full disk."""
+
+
 class UsageError(HsijaxError):
     """A wrong option, name or value on the command line or in a configuration."""
 

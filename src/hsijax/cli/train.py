@@ -23,7 +23,7 @@ from hsijax.cli.options import (
 )
 from hsijax.config import PRESETS, TrainConfig
 from hsijax.config.opponents import MODELS
-from hsijax.errors import UsageError
+from hsijax.errors import UsageError, WriteError
 from hsijax.settings import make_config, read_config
 
 SETTINGS = {field.name for field in fields(TrainConfig)}
@@ -276,7 +276,7 @@ def train(
                 opened, task = reopen_run(open_run(resume), data_dir, progress)
         try:
             metrics = train_runs(opened, task, progress)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, WriteError):
             if speaks:
                 console.say(f"go on with: hsijax train --resume {opened.folder}")
             raise

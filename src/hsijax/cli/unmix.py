@@ -21,7 +21,7 @@ from hsijax.cli.options import (
 from hsijax.config import UNMIX_PRESETS, UnmixConfig
 from hsijax.config.memory import parse_memory
 from hsijax.config.unmix import METHODS
-from hsijax.errors import UsageError
+from hsijax.errors import UsageError, WriteError
 from hsijax.settings import make_unmix_config, read_config
 
 SETTINGS = {field.name for field in fields(UnmixConfig)}
@@ -262,7 +262,7 @@ def unmix(
             opened, task = reopen_unmixing(run, data_dir, progress, memory)
         try:
             metrics, files = unmix_scene(opened, task, progress)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, WriteError):
             console.say(f"go on with: hsijax unmix --resume {opened.folder}")
             raise
     if json:

@@ -18,6 +18,7 @@ from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, no_progress
 from hsijax.config.memory import default_memory, resident_memory
 from hsijax.experiments.tile_store import TileStore
+from hsijax.io.row_blocks import read_blocks
 from hsijax.scenes import Scene
 from hsijax.scenes.tiles import Window, plan_tiles, share_out
 
@@ -47,6 +48,11 @@ class ClassMap(NamedTuple):
     def every(self, step: int) -> "ClassMap":
         """Return every so many rows and columns of it, in memory."""
         return ClassMap(*(np.array(layer[::step, ::step]) for layer in self))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel was predicted."""
+        return all(np.isnan(block).all() for _, block in read_blocks(self.confidence))
 
     @property
     def rejected(self) -> Bool[np.ndarray, "rows cols"]:

@@ -1,5 +1,6 @@
 """Find the endmembers of a scene, and write them as a library."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hsijax.experiments.unmix_endmembers import (
     name_by_reference,
 )
 from hsijax.experiments.unmix_task import load_config_scene
+from hsijax.io.atomic import remove
 from hsijax.io.spectral_library import (
     SpectralLibrary,
     write_library_csv,
@@ -18,7 +20,7 @@ from hsijax.io.spectral_library import (
 )
 from hsijax.metrics.unmixing import spectral_angle
 from hsijax.reports.spectra import save_spectra_figure
-from hsijax.runs import create_run
+from hsijax.runs import next_free_folder
 from hsijax.scenes.reference import Reference
 from hsijax.scenes.unmixing_scene import UnmixingScene
 from hsijax.unmixing.extraction import EXTRACTORS
@@ -63,9 +65,15 @@ def write_endmembers(
     progress("looking for endmembers", 1, 1)
     name = data.scene.name
     if out is None:
-        root = Path("endmembers")
-        out = create_run(None, f"{name}-{method}", overwrite=False, root=root).folder
-    _write(out, library, data, method)
+        out = next_free_folder(Path("endmembers"), f"{name}-{method}")
+    try:
+        _write(out, library, data, method)
+    except BaseException:
+        for file in FILES:
+            remove(out / file)
+        with suppress(OSError):
+            out.rmdir()  # unless it holds something else
+        raise
     return {
         "out": str(out),
         "files": list(FILES),

@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, no_progress
-from hsijax.errors import UsageError
+from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments.classify_scene import HERE, ClassMap, Computing, classify_scene
 from hsijax.experiments.run_scenes import find_in_run
 from hsijax.experiments.tile_store import TileStore
@@ -135,6 +135,12 @@ def map_scene(
         computing=computing,
         progress=progress,
     )
+    if found.is_empty:
+        store.remove()
+        what = "labelled pixel" if settings.labelled_only else "pixel"
+        raise HsijaxError(
+            f"{scene.source.path}: no {what} has data, so there is no map"
+        )
     note = "; ".join(text for text in notes if text)
     files = _write(stem, scene, classifier, found, split, note, settings.raster_format)
     store.remove()

@@ -1,5 +1,6 @@
 """The scenes that a configuration names: one, or several that are put together."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ from hsijax.splits import (
 # Rows between two scenes, unless patches are larger: pixels have the same place in
 # runs of most networks, and so can be compared.
 GAP = 32
+
+log = logging.getLogger("hsijax")
 
 
 def load_config_scene(
@@ -106,6 +109,13 @@ def find_in_run(run: Run, scene: Scene, number: int) -> Place | None:
             known = None if scene.ground_truth is None else split
             return Place(entry["name"], known, region)
     if hashed != manifest["scene"]["sha256"]:
+        known = {one["path"] for one in (manifest["scene"], *entries)}
+        if str(scene.source.path.absolute()) in known:
+            log.warning(
+                "%s has changed since %s was trained on it: it is taken for another "
+                "scene",
+                *(scene.source.path, run.folder),
+            )
         return None
     split = None
     if scene.ground_truth is not None:

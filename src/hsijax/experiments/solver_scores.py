@@ -67,32 +67,35 @@ def score_networks(
         For each solver's label the scores of all runs, in their order.
 
     Raises:
-        HsijaxError: the scene is not the one that the run was trained on.
+        HsijaxError: the scene is not the one that the run was trained on, or another
+            process is writing the folder.
     """
     labelled = {label_solver(solver): solver for solver in solvers}
     count, device = run.read_config().runs, _describe_machine()
     path = run.folder / "solvers.json"
-    measured = json.loads(path.read_text()) if path.exists() else {}
-    known = measured.setdefault(device, {})
-    for number in range(count):
-        scores = known.setdefault(str(number), {})
-        left = [label for label in labelled if label not in scores]
-        if not left:
-            continue
-        task = load()
-        check_sources(run, describe_task(task))
-        classifier = TrainedClassifier.load(run.network_file(number))
-        split = task.splits.splits[number]
-        padded = jnp.asarray(task.prepare(classifier.inputs, split))
-        predictions = run.read_predictions()
-        pixels, truth = (predictions[f"run{number}_{n}"] for n in ("pixels", "truth"))
-        for place, label in enumerate(left):
-            stage = f"{run.folder.name}, run {number + 1}/{count}: other solvers"
-            progress(stage, place, len(left), label)
-            scores[label] = score_solver(
-                classifier, padded, task.place(pixels), truth, labelled[label]
-            )
-            write_text(path, json.dumps(measured, indent=2) + "\n")
+    with run.claim():
+        measured = json.loads(path.read_text()) if path.exists() else {}
+        known = measured.setdefault(device, {})
+        for number in range(count):
+            scores = known.setdefault(str(number), {})
+            left = [label for label in labelled if label not in scores]
+            if not left:
+                continue
+            task = load()
+            check_sources(run, describe_task(task))
+            classifier = TrainedClassifier.load(run.network_file(number))
+            split = task.splits.splits[number]
+            padded = jnp.asarray(task.prepare(classifier.inputs, split))
+            predictions = run.read_predictions()
+            names = (f"run{number}_{n}" for n in ("pixels", "truth"))
+            pixels, truth = (predictions[name] for name in names)
+            for place, label in enumerate(left):
+                stage = f"{run.folder.name}, run {number + 1}/{count}: other solvers"
+                progress(stage, place, len(left), label)
+                scores[label] = score_solver(
+                    classifier, padded, task.place(pixels), truth, labelled[label]
+                )
+                write_text(path, json.dumps(measured, indent=2) + "\n")
     return {
         label: [known[str(number)][label] for number in range(count)]
         for label in labelled

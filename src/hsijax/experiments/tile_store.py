@@ -6,7 +6,6 @@ with tiles of any size, and so that memory does not grow with the scene.
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from hsijax.io.atomic import explain_failure, write_text
+from hsijax.errors import HsijaxError
+from hsijax.io.atomic import explain_failure, remove, write_text
+from hsijax.runs.lock import LOCK, hold, release
 from hsijax.scenes.tiles import UNIT, Window
 
 
@@ -41,6 +42,8 @@ class TileStore:
     ) -> "TileStore":
         """Go on with a folder, or start anew if it is of another plan.
 
+        No other process may, until the folder is removed or this process ends.
+
         Args:
             folder: to be made, if it is not there.
             shape: rows and columns.
@@ -48,20 +51,30 @@ class TileStore:
             plan: all that what is written follows from, as plain values.
 
         Raises:
-            HsijaxError: the disk is full or the folder cannot be written.
+            HsijaxError: another process is at it, the disk is full or the folder cannot
+                be written.
         """
+        with explain_failure(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        hold(folder, f"the map {folder.with_name(folder.stem.lstrip('.'))}")
         store = cls(folder, shape, layers)
         described = json.dumps([plan, shape, [*map(str, layers.items())]], indent=1)
         path = folder / "plan.json"
         if path.exists() and path.read_text(encoding="utf-8") == described:
             return store
-        shutil.rmtree(folder, ignore_errors=True)
-        with explain_failure(folder):
-            folder.mkdir(parents=True)
-            for name, (dtype, values) in layers.items():
-                _allot(store._path(name), store._pixels * dtype.itemsize * values)
-            _allot(store._path("done"), int(np.prod(store._units)))
-        write_text(path, described)
+        remove(path)  # the rest is nothing without it
+        try:
+            with explain_failure(folder):
+                for found in folder.iterdir():
+                    if found.name != LOCK:
+                        remove(found)
+                for name, (dtype, values) in layers.items():
+                    _allot(store._path(name), store._pixels * dtype.itemsize * values)
+                _allot(store._path("done"), int(np.prod(store._units)))
+            write_text(path, described)
+        except HsijaxError:
+            store.remove()
+            raise
         return store
 
     def done(self, tile: Window) -> bool:
@@ -112,8 +125,9 @@ class TileStore:
         return np.memmap(self._path(name), dtype, mode="r", shape=shape)
 
     def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the folder, and let other processes make it again."""
+        remove(self.folder)
+        release(self.folder)
 
     @property
     def _pixels(self) -> int:

@@ -27,7 +27,7 @@ from hsijax.experiments.train_networks import make_blueprint, train_networks
 from hsijax.experiments.train_spectral import train_spectral
 from hsijax.models import count_evaluations, count_parameters
 from hsijax.patches import gather_patches
-from hsijax.runs import Run, create_run, describe_environment, now
+from hsijax.runs import Run, create_run, describe_environment
 from hsijax.scenes import SourceFile
 from hsijax.splits import save_splits
 from hsijax.training.checkpoint import read_metadata
@@ -54,22 +54,25 @@ def prepare_run(
     if config.model not in CLASSICAL:
         make_blueprint(task).check()
     run = create_run(out, f"{task.scene.name}-{config.model}", overwrite=overwrite)
-    # First of all, because it is what makes the folder a run that can be replaced.
-    run.update_manifest(status="prepared", **describe_environment(describe_devices()))
-    run.write_config(config)
-    save_splits(
-        run.split_file,
-        task.splits.splits,
-        shape=task.ground_truth.shape,
-        method=task.splits.method,
-        ground_truth_sha256=task.splits.ground_truth_sha256,
-        settings=task.splits.settings,
-    )
-    run.update_manifest(
-        seeds=[[config.seed, number] for number in range(config.runs)],
-        split={"path": "split.npz", "sha256": SourceFile(run.split_file).sha256},
-        **describe_task(task),
-    )
+    with run.prepare():
+        # First of all, because it is what makes the folder a run that can be replaced.
+        run.update_manifest(
+            status="prepared", **describe_environment(describe_devices())
+        )
+        run.write_config(config)
+        save_splits(
+            run.split_file,
+            task.splits.splits,
+            shape=task.ground_truth.shape,
+            method=task.splits.method,
+            ground_truth_sha256=task.splits.ground_truth_sha256,
+            settings=task.splits.settings,
+        )
+        run.update_manifest(
+            seeds=[[config.seed, number] for number in range(config.runs)],
+            split={"path": "split.npz", "sha256": SourceFile(run.split_file).sha256},
+            **describe_task(task),
+        )
     return run, task
 
 
@@ -79,8 +82,10 @@ def reopen_run(
     """Load what an unfinished run was trained on, from `data_dir` if it has moved.
 
     Raises:
-        HsijaxError: the scene is not the one of then, or nothing was prepared yet.
+        HsijaxError: the scene is not the one of then, nothing was prepared yet, or
+            another process is writing the folder.
     """
+    run.hold()
     manifest = run.read_manifest()
     if "splits" not in manifest:
         raise HsijaxError(
@@ -105,8 +110,7 @@ def train_runs(
     Returns:
         What stands in `metrics.json`.
     """
-    run.update_manifest(status="running")
-    try:
+    with run.work():
         run.rewind_history([_epochs_done(run, n) for n in range(task.config.runs)])
         train = train_spectral if task.config.model in CLASSICAL else train_networks
         failures = []
@@ -123,13 +127,6 @@ def train_runs(
             raise failures[0]
         metrics = evaluate_run(run)
         _draw_figures(run, task, metrics)
-    except KeyboardInterrupt:
-        run.update_manifest(status="interrupted")
-        raise
-    except Exception as error:
-        run.update_manifest(status="failed", error=str(error))
-        raise
-    run.update_manifest(status="done", error=None, ended=now())
     return metrics
 
 

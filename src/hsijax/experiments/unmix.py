@@ -18,7 +18,7 @@ from hsijax.experiments.unmix_task import (
     with_absolute_paths,
 )
 from hsijax.experiments.write_layers import check_raster_format
-from hsijax.runs import Run, create_run, describe_environment, now
+from hsijax.runs import Run, create_run, describe_environment
 from hsijax.scenes import SourceFile
 from hsijax.splits import save_splits
 from hsijax.training.schedule import OPTIMIZERS, SCHEDULES
@@ -44,21 +44,22 @@ def prepare_unmixing(
     task = load_unmix_task(config, progress=progress, memory=memory)
     name = f"{task.data.scene.name}-{config.model}"
     run = create_run(out, name, overwrite=overwrite, command="unmix")
-    environment = describe_environment(describe_devices())
-    run.update_manifest(status="prepared", task="unmixing", **environment)
-    run.write_config(config)
-    if task.splits is not None:
-        save_splits(
-            run.split_file,
-            task.splits.splits,
-            shape=task.data.valid.shape,
-            method=task.splits.method,
-            ground_truth_sha256=task.splits.ground_truth_sha256,
-            settings=task.splits.settings,
-        )
-        digest = SourceFile(run.split_file).sha256
-        run.update_manifest(split={"path": "split.npz", "sha256": digest})
-    run.update_manifest(columns=task.columns, **describe_unmix_task(task))
+    with run.prepare():
+        environment = describe_environment(describe_devices())
+        run.update_manifest(status="prepared", task="unmixing", **environment)
+        run.write_config(config)
+        if task.splits is not None:
+            save_splits(
+                run.split_file,
+                task.splits.splits,
+                shape=task.data.valid.shape,
+                method=task.splits.method,
+                ground_truth_sha256=task.splits.ground_truth_sha256,
+                settings=task.splits.settings,
+            )
+            digest = SourceFile(run.split_file).sha256
+            run.update_manifest(split={"path": "split.npz", "sha256": digest})
+        run.update_manifest(columns=task.columns, **describe_unmix_task(task))
     return run, task
 
 
@@ -71,8 +72,10 @@ def reopen_unmixing(
     """Load what an unfinished run works on, from `data_dir` if it has moved.
 
     Raises:
-        HsijaxError: the scene is not the one of then, or nothing was prepared yet.
+        HsijaxError: the scene is not the one of then, nothing was prepared yet, or
+            another process is writing the folder.
     """
+    run.hold()
     manifest = run.read_manifest()
     if "columns" not in manifest:
         raise HsijaxError(
@@ -105,8 +108,7 @@ def unmix(
     Returns:
         What stands in `metrics.json`, and the maps and figures.
     """
-    run.update_manifest(status="running")
-    try:
+    with run.work():
         if task.learns_from_reference:
             whole = learn_from_reference(run, task, progress)
         else:
@@ -116,13 +118,6 @@ def unmix(
             whole = replace(whole, notes=(*whole.notes, *task.data.notes[-1:]))
         metrics = collect_metrics(run, task, whole)
         files = write_outputs(run, task, whole, progress)
-    except KeyboardInterrupt:
-        run.update_manifest(status="interrupted")
-        raise
-    except Exception as error:
-        run.update_manifest(status="failed", error=str(error))
-        raise
-    run.update_manifest(status="done", error=None, ended=now())
     return metrics, files
 
 

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
 from hsijax.errors import HsijaxError
-from hsijax.io.atomic import write_atomically
+from hsijax.io.atomic import scratch_folder, write_atomically
 from hsijax.io.cube import Georeference
 from hsijax.io.row_blocks import RowSource, read_blocks
 
@@ -82,7 +81,7 @@ def write_cloud_optimised(
                 _copy_ordered(draft.name, file.name, raster)
                 temporary.write_bytes(file.getbuffer())
             return
-        with TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
+        with scratch_folder(path) as folder:  # GDAL makes more files beside its own
             draft, file = (f"{folder}/{name}.tif" for name in ("draft", "file"))
             with _explain_gdal(path, raster.size):
                 _write_draft(draft, raster, place)

@@ -1,7 +1,5 @@
 """Files of patches, written a chunk at a time: .npz and Zarr."""
 
-import os
-import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from hsijax.errors import HsijaxError
-from hsijax.io.atomic import FULL_DISK, write_atomically
+from hsijax.io.atomic import write_atomically
 
 Shape = tuple[int, int, int, int]
 Chunks = Iterable[Float[np.ndarray, "chunk side side channels"]]
@@ -67,9 +65,7 @@ def write_zarr(
             f"{path} needs the package zarr: `pip install 'hsijax[zarr]'`, or choose "
             "an --out that ends in .npz"
         ) from error
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(path) as temporary:
         group = zarr.open_group(temporary, mode="w")
         start = 0
         patches = None
@@ -86,24 +82,6 @@ def write_zarr(
         for name, array in tables.items():
             group.create_array(name, data=array)
         group.attrs.update({name: list(texts) for name, texts in names.items()})
-        _replace_folder(temporary, path)
-    except OSError as error:
-        reason = "the disk is full" if error.errno in FULL_DISK else error.strerror
-        raise HsijaxError(f"could not write {path}: {reason}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _replace_folder(temporary: Path, path: Path) -> None:
-    """Rename a folder to `path`, and only then delete what was there."""
-    old = temporary.with_name(f"{temporary.name}.old")
-    if path.exists():
-        path.replace(old)
-    temporary.replace(path)
-    if old.is_dir():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)
 
 
 WRITERS: dict[str, Callable[[Path, Shape, Chunks, Tables, Names], None]] = {

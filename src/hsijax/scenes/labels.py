@@ -98,7 +98,10 @@ def read_classes(file: ArrayFile, variable: Variable) -> GroundTruth:
     values = read_ground_truth(file, variable)
     ids = np.unique(values[values > 0]).tolist()
     if not ids:
-        raise HsijaxError(f"the ground truth {variable} of {file.path} has no label")
+        raise HsijaxError(
+            f"the ground truth {variable} of {file.path} has no label: all its values "
+            "are 0; classes are whole numbers from 1"
+        )
     table = {value: (name, colour) for value, name, colour in file.class_table}
     return GroundTruth(values, source_of(file, variable), _name_classes(ids, table))
 

@@ -242,6 +242,8 @@ def _check(split: Split, ground_truth: Raster, names: _Names) -> list[str]:
     ids = class_ids(ground_truth)
     trained = class_counts(ground_truth, split.train, ids) > 0
     tested = class_counts(ground_truth, split.test, ids) > 0
+    if not len(ids):
+        raise HsijaxError("no pixel has a label and data: there is nothing to learn")
     if trained.sum() < 2:
         raise HsijaxError(
             f"{int(trained.sum())} of {len(ids)} classes have training pixels and "
