@@ -1,5 +1,6 @@
 """Unmixing of scenes larger than the memory for it."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -120,14 +121,13 @@ def test_bytes_do_not_depend_on_the_tiles_and_a_kill_loses_nothing(
 def test_endmembers_are_found_in_the_thinned_scene(field, tmp_path):
     options = ("--endmembers", "vca", "--count", "3", "--max-memory", SMALL)
     unmix(field, tmp_path / "run", *options)
-    text = (tmp_path / "run" / "endmembers.csv").read_text()
-    rows = [line.split(",") for line in text.splitlines()]
-    places = {row[0].lower(): row[1:] for row in rows}
     cube = load_scene(str(field)).cube.load() / 1000
-    for number in range(3):
-        row, col = (int(float(places[name][number])) for name in ("row", "col"))
-        spectrum = [float(line[1 + number]) for line in rows if line[0][:1].isdigit()]
-        np.testing.assert_allclose(cube[row, col], spectrum, rtol=1e-4)
+    with (tmp_path / "run" / "endmembers.csv").open(newline="") as stream:
+        for found in csv.DictReader(line for line in stream if line[0] != "#"):
+            place = int(found.pop("row")), int(found.pop("col"))
+            del found["name"]
+            spectrum = np.array(list(found.values()), float)
+            np.testing.assert_allclose(cube[place], spectrum, rtol=1e-4)
     abundances = read(tmp_path / "run", "abundances")
     sums = abundances[np.isfinite(abundances).all(axis=2)].sum(axis=1)
     np.testing.assert_allclose(sums, 1, atol=1e-5)
