@@ -1,5 +1,6 @@
 """Several scenes as one: where they lie, bands, classes, what is refused."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from hsijax.errors import HsijaxError, UsageError
-from hsijax.io.cube import LazyCube
+from hsijax.io.cube import Georeference, LazyCube
 from hsijax.scenes import LandClass, Scene, SourceFile, stack_scenes
 from hsijax.scenes.bands import fit_scene
 from hsijax.scenes.sensor import Sensor
@@ -194,6 +195,36 @@ def test_other_bands_and_scales_become_those_of_the_first_scene(make):
     expected = fit_scene(second, Sensor.of(first)).load()[0]
     assert np.array_equal(piled[6:11, :3], expected)
     assert not np.allclose(expected, second.load()[0] / 100, rtol=1e-3)
+
+
+def test_values_of_unknown_scale_are_not_mixed_in_silence(make, caplog):
+    first, second = make("a", 4, 6, WATER, WOOD), make("b", 5, 3, WATER, WOOD)
+    cube = second.cube.load().astype(np.float32)
+    second = replace(second, cube=LazyCube.from_array(cube), scale=None)
+    with caplog.at_level(logging.WARNING, "hsijax"):
+        stack_scenes([replace(first, scale=None), second], gap=2)
+    assert "its values are taken as they are" in caplog.text
+
+
+def test_a_tile_of_a_training_scene_is_not_tested(make):
+    first, second = make("a", 4, 6, WATER, WOOD), make("b", 5, 3, WATER, WOOD)
+    tiles = SourceFile(Path("tiles"), None, (first.source, second.source))
+    with pytest.raises(UsageError, match="holds the same as"):
+        stack_scenes([replace(first, source=tiles), second], gap=2, training=1)
+
+
+def test_ground_that_trains_and_is_tested_is_said(make, caplog):
+    place = Georeference("EPSG:32633", (10.0, 0.0, 0.0, 0.0, -10.0, 0.0))
+    beside = Georeference("EPSG:32633", (10.0, 0.0, 60.0, 0.0, -10.0, 0.0))
+    first = replace(make("a", 4, 6, WATER, WOOD), georeference=place)
+    second = make("b", 5, 3, WATER, WOOD)
+    with caplog.at_level(logging.WARNING, "hsijax"):
+        apart = replace(second, georeference=beside)
+        stack_scenes([first, apart], gap=2, training=1)
+        assert "lies partly where" not in caplog.text
+        over = replace(second, georeference=place)
+        stack_scenes([first, over], gap=2, training=1)
+    assert "b, which is tested, lies partly where a lies" in caplog.text
 
 
 def test_a_file_is_used_once_also_as_a_copy(make, tmp_path):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,6 +251,51 @@ def test_a_full_disk_is_said_and_the_map_goes_on_later(
         with pytest.raises(HsijaxError, match="the disk is full"):
             map_run(diffused, MapSettings(memory=1), data_dir=shared_data)
     assert map_files(diffused, shared_data, memory=1) == expected
+
+
+def map_foreign(run: Run, path: Path, key: str, **settings) -> dict[str, bytes]:
+    files, _ = map_run(run, MapSettings(**settings), [str(path)], cube_key=key)
+    return {path.name: path.read_bytes() for path in files}
+
+
+def two_cubes(shared_data, folder) -> Path:
+    """A file of two cubes of Salinas-A's bands."""
+    cube = load_scene("salinas-a", data_dir=shared_data).cube.load()
+    folder.mkdir()
+    np.savez(folder / "two.npz", a=cube, b=cube[::-1, ::-1])
+    return folder / "two.npz"
+
+
+def test_another_cube_of_the_file_is_not_gone_on_with(
+    diffused, shared_data, tmp_path, monkeypatch
+):
+    path = two_cubes(shared_data, tmp_path / "one")
+    predict, calls = TrainedClassifier.predict, []
+
+    def stop(self, padded, pixels, progress=None):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return predict(self, padded, pixels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainedClassifier, "predict", stop)
+        with pytest.raises(KeyboardInterrupt):
+            map_foreign(diffused, path, "a", memory=1)
+    after_a_stop = map_foreign(diffused, path, "b", memory=1)
+    files = {name: data for name, data in after_a_stop.items() if "classes" in name}
+    again = two_cubes(shared_data, tmp_path / "other")
+    clean = map_foreign(diffused, again, "b", memory=1)
+    # Not over the map of the scene of the same name and content, and the same.
+    assert list(files.values()) == [d for n, d in clean.items() if "classes" in n]
+
+
+def test_a_map_of_another_scene_of_this_name_stays(diffused, shared_data, tmp_path):
+    first = map_foreign(diffused, two_cubes(shared_data, tmp_path / "x"), "a")
+    second = map_foreign(diffused, two_cubes(shared_data, tmp_path / "y"), "b")
+    assert not set(first) & set(second)
+    for name, data in first.items():
+        assert (diffused.maps / name).read_bytes() == data
 
 
 def test_pictures_of_large_scenes_are_thinned(diffused, shared_data, monkeypatch):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 
 from hsijax.errors import UsageError
 
@@ -31,7 +30,13 @@ def parse_memory(text: str) -> int:
 
 def default_memory() -> int:
     """Return a quarter of the memory that is free here, at most 1.5 GB; in bytes."""
-    return min(_count_pages("SC_AVPHYS_PAGES") // 4, MOST)
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            told = dict(line.split(":") for line in lines)
+        free = 1024 * int(told["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):  # Linux alone tells
+        free = total_memory() // 2
+    return min(free // 4, MOST)
 
 
 def total_memory() -> int:
@@ -47,10 +52,10 @@ def _count_pages(name: str) -> int:
 
 
 def resident_memory() -> int:
-    """Return the bytes of memory that this program has taken at most so far."""
+    """Return the bytes of memory that this program has now; half a GB elsewhere."""
     try:
-        import resource
-    except ImportError:  # no such thing on Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+        with open("/proc/self/statm", encoding="ascii") as counts:
+            pages = int(counts.read().split()[1])
+    except OSError:  # Linux alone tells
+        return 2**29
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -91,7 +91,9 @@ def classify_scene(
     Raises:
         HsijaxError: the scene cannot be read, or the disk is full.
     """
-    free = (memory or computing.memory or default_memory()) - resident_memory()
+    free = memory or computing.memory or default_memory()
+    if computing is HERE:
+        free -= resident_memory()
     side = choose_tile_side(classifier, scene, free)
     side = share_out(side, scene.shape, computing.workers)
     job = Job(scene, side, labelled_only, region)

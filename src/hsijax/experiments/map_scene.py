@@ -1,6 +1,7 @@
 """Classify every pixel of one scene with a trained run, and write the maps."""
 
 import hashlib
+import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from hsijax.experiments.write_layers import (
     write_class_raster,
     write_float_raster,
 )
+from hsijax.io.atomic import write_text
 from hsijax.io.cube import Georeference
 from hsijax.patches import check_patch_side
 from hsijax.reports.maps import (
@@ -29,6 +31,7 @@ from hsijax.reports.maps import (
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 from hsijax.scenes import Scene
+from hsijax.scenes.fingerprint import fingerprint
 from hsijax.scenes.sources import hash_file
 from hsijax.splits import Split
 
@@ -102,7 +105,8 @@ def map_scene(
         )
     parts = [scene.name]
     own = {one["name"] for one in (manifest["scene"], *manifest.get("scenes", ()))}
-    if place is None and (named_alike or scene.name in own):
+    alike = named_alike or scene.name in own or _is_of_another(run, scene)
+    if place is None and alike:
         parts.append(scene.source.sha256[:8])
     parts += [f"run{number}"] if number else []
     parts += ["labelled"] if settings.labelled_only else []
@@ -115,11 +119,11 @@ def map_scene(
     stem = run.maps / "-".join(parts)
     plan = {
         "network": hash_file(run.network_file(number)),
-        "scene": scene.source.sha256,
+        "scene": [scene.source.sha256, scene.source.key],
         "labels": _hash_labels(scene) if settings.labelled_only else None,
         "reject": reject,
         "apart": region is not None,
-        "read": [str(scene.nodata), str(scene.scale)],
+        "read": fingerprint(fitted),
     }
     store = TileStore.open(
         stem.with_name(f".{stem.name}.tiles"), scene.shape[:2], LAYERS, plan
@@ -144,7 +148,29 @@ def map_scene(
     note = "; ".join(text for text in notes if text)
     files = _write(stem, scene, classifier, found, split, note, settings.raster_format)
     store.remove()
+    if not (place is None and alike):
+        write_text(
+            _record(run, scene.name), json.dumps(_identify(scene), indent=1) + "\n"
+        )
     return files
+
+
+def _is_of_another(run: Run, scene: Scene) -> bool:
+    """Whether the maps under a scene's name are those of another scene."""
+    path = _record(run, scene.name)
+    if not path.exists():
+        return False
+    then = json.loads(path.read_text(encoding="utf-8"))
+    return any(then[name] != text for name, text in _identify(scene).items())
+
+
+def _record(run: Run, name: str) -> Path:
+    """Where it is kept what scene the maps of a name are of."""
+    return run.maps / f"{name}-scene.json"
+
+
+def _identify(scene: Scene) -> dict[str, str | None]:
+    return {"sha256": scene.source.sha256, "key": scene.source.key}
 
 
 def _hash_labels(scene: Scene) -> str:

@@ -108,7 +108,8 @@ def find_in_run(run: Run, scene: Scene, number: int) -> Place | None:
             split = cut_out(drawn, slice(first, last))
             known = None if scene.ground_truth is None else split
             return Place(entry["name"], known, region)
-    if hashed != manifest["scene"]["sha256"]:
+    own = manifest["scene"]
+    if (hashed, key) != (own["sha256"], own.get("key")):
         known = {one["path"] for one in (manifest["scene"], *entries)}
         if str(scene.source.path.absolute()) in known:
             log.warning(

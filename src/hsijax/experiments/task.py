@@ -45,7 +45,8 @@ log = logging.getLogger("hsijax")
 # Of this machine's memory, what a cube may take as float32; as much again or more is
 # needed to work on it.
 SHARE = 0.25
-# Of a large scene, the share around labelled pixels above which all of it is read.
+# Of a large scene, the share around labelled pixels above which all of it is read; and
+# of this machine's memory, what that may take.
 MOST = 0.5
 
 
@@ -181,12 +182,13 @@ def _near_labels(scene: Scene, config: TrainConfig) -> Neighbourhoods | None:
     side = config.fitted_patch
     near = find_neighbourhoods(scene, side // 2, max(GAP, side - 1), flow)
     read = near.scene.shape[0] * near.scene.shape[1] / (rows * cols)
+    if min(read, 1.0) * size > total_memory() * MOST:
+        raise HsijaxError(
+            f"{scene.name} takes {size / 1e9:.0f} GB, and what lies around its labels "
+            f"{min(read, 1.0):.0%} of that: cut out a part of the scene, or leave out "
+            "labels"
+        )
     if read > MOST:
-        if size > total_memory():
-            raise HsijaxError(
-                f"{scene.name} takes {size / 1e9:.0f} GB, and its labels lie all over "
-                "it: cut out a part of the scene, or leave out labels"
-            )
         return None
     log.info(
         "%s is large: kept are the %d windows around labelled pixels, %.1f %% of it",

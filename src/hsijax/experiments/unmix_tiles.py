@@ -20,6 +20,7 @@ from hsijax.experiments.unmix_layers import Layers, layers_of
 from hsijax.experiments.unmix_task import UnmixTask
 from hsijax.io.spectral_library import SpectralLibrary
 from hsijax.scenes import Scene
+from hsijax.scenes.fingerprint import fingerprint
 from hsijax.scenes.tiles import UNIT, Window, choose_side, plan_tiles
 from hsijax.settings import config_values
 from hsijax.unmixing.estimate import estimate_abundances
@@ -54,7 +55,8 @@ def unmix_tiles(
         name: (np.dtype(np.float32), len(each.names)) for name, each in layers.items()
     }
     plan = {
-        "scene": scene.source.sha256,
+        "scene": [scene.source.sha256, scene.source.key],
+        "read": fingerprint(scene),
         "endmembers": hashlib.sha256(library.spectra.tobytes()).hexdigest(),
         "settings": config_values(config),
         "scale": task.data.scale,

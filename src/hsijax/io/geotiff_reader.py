@@ -42,6 +42,13 @@ def open_geotiff(path: Path) -> ArrayFile:
             table = _read_class_table(dataset, path)
             place = _parse_georeference(dataset)
             return ArrayFile(path, (raster,), class_table=table, georeference=place)
+        flags = {flag.name for band in dataset.mask_flag_enums for flag in band}
+        if "per_dataset" in flags:
+            log.warning(
+                "%s has a mask, which is not applied: what it hides is read like all "
+                "else; write a no-data value into its pixels instead",
+                path,
+            )
         header = _band_header(dataset)
         wavelengths, fwhm = parse_wavelengths(header, path)
         variable = Variable("", shape, dtype, _make_cube_reader(path, shape))

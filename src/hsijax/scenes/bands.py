@@ -154,6 +154,14 @@ def _match(
     return sources, weights[:, sources].astype(np.float32)
 
 
+def band_tolerance(sensor: Sensor) -> Float[np.ndarray, " bands"]:
+    """Return how far, in nm, bands of the same numbers may lie apart to be the same.
+
+    Half a band's width at most: a list that is off by a band is another one.
+    """
+    return np.minimum(BAND_TOLERANCE, sensor.widths / 2)
+
+
 def _find_same(
     own: Sensor, sensor: Sensor
 ) -> tuple[Int[np.ndarray, " targets"], Bool[np.ndarray, " targets"]]:
@@ -163,7 +171,7 @@ def _find_same(
     good = sensor.good_bands
     centres, widths = sensor.wavelengths[good], sensor.widths[good]
     if len(own.good_bands) == len(good):
-        near = np.abs(own.wavelengths[good] - centres) <= BAND_TOLERANCE
+        near = np.abs(own.wavelengths[good] - centres) <= band_tolerance(sensor)[good]
         wide = np.abs(own.widths[good] / widths - 1) <= SAME_WIDTH
         unknown = not own.has_widths or not sensor.has_widths
         if near.all() and (unknown or wide.all()):

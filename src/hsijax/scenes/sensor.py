@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from math import isclose
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -67,12 +68,13 @@ def find_factor(own: Sensor, sensor: Sensor, name: str) -> float:
     """
     if own.scale is not None and sensor.scale is not None:
         factor = sensor.scale / own.scale
-        if factor != 1:
-            log.info(
-                "note: %s is multiplied by %g: reflectance 1 is %g in it, and %g in "
-                "the run's scene",
-                *(name, factor, own.scale, sensor.scale),
-            )
+        if isclose(factor, 1, rel_tol=1e-5):  # a file may hold it in float32
+            return 1.0
+        log.info(
+            "note: %s is multiplied by %g: reflectance 1 is %g in it, and %g in the "
+            "run's scene",
+            *(name, factor, own.scale, sensor.scale),
+        )
         return factor
     kinds = {np.dtype(each.dtype).kind for each in (own, sensor) if each.dtype}
     if own.scale != sensor.scale or ("f" in kinds and len(kinds) > 1):

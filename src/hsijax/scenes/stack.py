@@ -3,16 +3,17 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isclose
 
 import numpy as np
 from jaxtyping import Bool, Shaped
 
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.io.cube import LazyCube
-from hsijax.scenes.bands import BAND_TOLERANCE, fit_scene
+from hsijax.scenes.bands import band_tolerance, fit_scene
 from hsijax.scenes.class_union import drop_untrained, unite_classes
 from hsijax.scenes.scene import Part, Scene
-from hsijax.scenes.sensor import Sensor
+from hsijax.scenes.sensor import Sensor, find_factor
 from hsijax.scenes.sources import SourceFile
 
 log = logging.getLogger("hsijax")
@@ -44,6 +45,7 @@ def stack_scenes(
     training = len(scenes) if training is None else training
     named = zip(scenes, _distinct([scene.name for scene in scenes]), strict=True)
     scenes = [replace(scene, name=name) for scene, name in named]
+    _warn_of_overlap(scenes[:training], scenes[training:])
     scenes = _fit_bands(scenes)
     scenes = drop_untrained(unite_classes(scenes), training)
     good_bands = _common_bands(scenes)
@@ -116,7 +118,16 @@ def _check_sources(scenes: Sequence[Scene]) -> None:
 
 
 def _is_same(one: SourceFile, other: SourceFile) -> bool:
-    """Whether two files are one, or copies; only files of one size are read."""
+    """Whether two files, or tiles of theirs, are one, or copies.
+
+    Only files of one size are read.
+    """
+    if one.joined or other.joined:
+        return any(
+            _is_same(first, second)
+            for first in one.joined or (one,)
+            for second in other.joined or (other,)
+        )
     if one.key != other.key:
         return False
     if one.path.resolve() == other.path.resolve():
@@ -126,6 +137,35 @@ def _is_same(one: SourceFile, other: SourceFile) -> bool:
         for source in (one, other)
     ]
     return sizes[0] == sizes[1] and one.sha256 == other.sha256
+
+
+def _warn_of_overlap(training: Sequence[Scene], tested: Sequence[Scene]) -> None:
+    """Say where a scene that is tested shows ground that trains."""
+    for scene in tested:
+        for other in training:
+            one, two = _extent(scene), _extent(other)
+            if one is None or two is None or one[0] != two[0]:
+                continue
+            sides = zip(one[1], two[1], strict=True)
+            if all(a < d and c < b for (a, b), (c, d) in sides):
+                log.warning(
+                    "%s, which is tested, lies partly where %s lies, which trains: "
+                    "what both show is not counted as a leak",
+                    *(scene.name, other.name),
+                )
+
+
+def _extent(scene: Scene) -> tuple[str, list[tuple[float, float]]] | None:
+    """Return the coordinate system, and from where to where x and y reach."""
+    place = scene.georeference
+    if place is None or place.crs is None:
+        return None
+    a, b, c, d, e, f = place.transform
+    rows, cols = scene.shape[:2]
+    corners = [(col, row) for col in (0, cols) for row in (0, rows)]
+    xs = [a * col + b * row + c for col, row in corners]
+    ys = [d * col + e * row + f for col, row in corners]
+    return place.crs, [(min(xs), max(xs)), (min(ys), max(ys))]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
@@ -155,13 +195,18 @@ def _fit_bands(scenes: Sequence[Scene]) -> Sequence[Scene]:
 
 
 def _is_alike(scene: Scene, first: Scene) -> bool:
-    """Whether a scene has the bands and the scale of another."""
-    if scene.shape[2] != first.shape[2] or scene.scale != first.scale:
+    """Whether a scene has the bands and the scale of another; says what is unknown."""
+    own, sensor = Sensor.of(scene), Sensor.of(first)
+    if scene.shape[2] != first.shape[2]:
         return False
-    if scene.wavelengths is None or first.wavelengths is None:
-        return True
-    apart = np.abs(scene.wavelengths - first.wavelengths) > BAND_TOLERANCE
-    return not (apart & scene.good_bands & first.good_bands).any()
+    if scene.wavelengths is not None and first.wavelengths is not None:
+        apart = np.abs(scene.wavelengths - first.wavelengths) > band_tolerance(sensor)
+        if (apart & scene.good_bands & first.good_bands).any():
+            return False
+    if scene.scale and first.scale:
+        return isclose(scene.scale, first.scale, rel_tol=1e-5)
+    find_factor(own, sensor, scene.name)
+    return True
 
 
 def _common_bands(scenes: Sequence[Scene]) -> Bool[np.ndarray, " bands"]:

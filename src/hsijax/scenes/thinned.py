@@ -6,7 +6,7 @@ from math import ceil, sqrt
 import numpy as np
 
 from hsijax.io.cube import Georeference, LazyCube
-from hsijax.scenes.scene import Scene
+from hsijax.scenes.scene import BLOCK_BYTES, Scene
 
 
 def thinning(scene: Scene, most: int) -> int:
@@ -35,11 +35,15 @@ def thin_scene(scene: Scene, step: int) -> Scene:
 
     def read(down: slice, across: slice) -> np.ndarray:
         these = slice(across.start * step, (across.stop - 1) * step + 1)
-        lines = [
-            np.asarray(whole.read(slice(row * step, row * step + 1), these))[:, ::step]
-            for row in range(down.start, down.stop)
-        ]
-        return np.concatenate(lines)
+        # Many rows at a time, because what is stored in blocks is read by blocks.
+        width = whole.dtype.itemsize * whole.shape[2] * (these.stop - these.start)
+        many = max(1, BLOCK_BYTES // (width * step))
+        parts = []
+        for first in range(down.start, down.stop, many):
+            last = min(first + many, down.stop) - 1
+            rows = slice(first * step, last * step + 1)
+            parts.append(np.asarray(whole.read(rows, these))[::step, ::step])
+        return np.concatenate(parts)
 
     return replace(
         scene,
