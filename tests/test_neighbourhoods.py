@@ -58,7 +58,7 @@ def load(monkeypatch, scene):
     "settings", [{"diffuse": "2"}, {"diffuse": "2", "split": "blocks", "frac": 0.2}]
 )
 def test_what_is_seen_of_labelled_pixels_is_that_of_the_whole_scene(load, settings):
-    whole, near = load(10**9, **settings), load(10**5, **settings)
+    whole, near = load(10**9, **settings), load(10**6, **settings)
     assert whole.near is None
     assert near.near is not None
     assert near.valid.size < whole.valid.size / 2
@@ -104,15 +104,15 @@ def test_only_what_lies_around_labels_is_read(scene, load):
 def test_all_is_read_where_labels_are_everywhere(load, scene):
     scene.ground_truth[::9, ::9] = 1
     with pytest.raises(HsijaxError, match="what lies around its labels"):
-        load(10**5)
-    assert load(4 * scene.ground_truth.size * 4).near is None
+        load(10**6)
+    assert load(8 * 10**6).near is None
 
 
 def test_what_is_broken_is_named_by_its_place_in_the_file(scene, load):
     values = scene.cube.load()
     values[497, 390, 2] = np.nan
     with pytest.raises(HsijaxError, match="row 497, column 390"):
-        load(10**5)
+        load(10**6)
 
 
 def test_labels_without_data_are_found_around_labels_only(scene, monkeypatch):
@@ -138,7 +138,7 @@ def test_predictions_are_those_of_the_map_of_the_whole(
 ):
     np.savez(tmp_path / "large.npz", cube=scene.cube.load(), gt=scene.ground_truth)
     # Less than what the spectra of the scene take.
-    monkeypatch.setattr(task, "total_memory", lambda: 10**5)
+    monkeypatch.setattr(task, "total_memory", lambda: 10**6)
     out = tmp_path / "run"
     options = ["--patch", "3", "--epochs", "15", "--components", "pca"]
     options = [] if model == "knn" else [*options, "--diffuse", "none"]

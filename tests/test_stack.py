@@ -175,7 +175,7 @@ def test_scenes_that_do_not_fit_are_refused(make):
         ),
         (
             replace(second, good_bands=np.zeros(3, bool)),
-            "bands as bad",
+            "no band in common",
         ),
     ]
     for scene, said in cases:
