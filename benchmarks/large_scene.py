@@ -10,7 +10,9 @@ with the same pixels in memory, prepared and predicted in one go.
 
     python benchmarks/large_scene.py [--folder DIR] [--rounds 2]
 
-What it showed: `results/large_scene-cpu.json`.
+What it showed on two busy CPU cores (`results/large_scene-cpu.json`): `map` took 1.42
+GB at most, `unmix` 1.57 (told 1.5), `train` 2.51; tiles from the file took 0.85 times
+as long as the same pixels in memory, which are prepared before the first is predicted.
 """
 
 import argparse
