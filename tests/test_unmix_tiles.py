@@ -24,24 +24,26 @@ SMALL = "4.5M"  # the scene is 2.3 MB in float32
 def field(tmp_path_factory) -> Path:
     """A scene of 130 x 90 mixtures of three spectra, some pixels of it broken."""
     rng = np.random.default_rng(0)
-    spectra = rng.random((3, 50))
+    spectra = rng.random((3, 70))
     abundances = rng.dirichlet(np.ones(3), (130, 90))
     cube = (abundances @ spectra * 1000).astype(np.float32)
     cube[10:20, 70:80] = np.nan
     cube[100, 3] = 0
     folder = tmp_path_factory.mktemp("field")
     header = folder / "field.hdr"
-    lines = ",".join(f"{400 + 10 * band}" for band in range(50))
+    lines = ",".join(f"{400 + 10 * band}" for band in range(70))
     metadata = {"wavelength": lines.split(","), "wavelength units": "nm"}
     envi.save_image(str(header), cube, metadata=metadata, interleave="bil", ext="img")
-    rows = zip(400 + 10 * np.arange(50), *spectra, strict=True)
+    rows = zip(400 + 10 * np.arange(70), *spectra, strict=True)
     text = "wavelength,a,b,c\n" + "\n".join(",".join(map(str, row)) for row in rows)
     (folder / "library.csv").write_text(text)
     return header
 
 
 def unmix(field: Path, out: Path, *options: str, code: int = 0):
-    command = ["unmix", field, "--model", "fcls", "--scale", "1000", "--quiet"]
+    command = ["unmix", field, "--scale", "1000", "--quiet"]
+    if "--model" not in options:
+        command += ["--model", "fcls"]
     if "--endmembers" not in options:
         command += ["--endmembers", field.with_name("library.csv")]
     command = [str(word) for word in (*command, "--out", out, *options)]
@@ -88,7 +90,7 @@ def test_metrics_say_what_they_are_of(tiled):
     )
     assert "one pixel in 3 x 3" in " ".join(metrics["notes"])
     scene = json.loads((tiled / "run.json").read_text())["scene"]
-    assert (scene["shape"], scene["every"]) == ([130, 90, 50], 3)
+    assert (scene["shape"], scene["every"]) == ([130, 90, 70], 3)
     assert not (tiled / "maps" / "abundances.npz").exists()
 
 
@@ -133,9 +135,31 @@ def test_endmembers_are_found_in_the_thinned_scene(field, tmp_path):
     np.testing.assert_allclose(sums, 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("model", ["cube-cnn", "edaa"])
-def test_what_needs_the_whole_scene_is_refused(field, tmp_path, model):
-    options = ["unmix", str(field), "--model", model, "--max-memory", SMALL]
+@pytest.mark.parametrize("model", ["cube-cnn", "esvm"])
+def test_networks_see_their_neighbours_in_tiles_too(
+    field, tmp_path, model, monkeypatch
+):
+    options = ["--model", model, "--mixtures", "300"]
+    options += [] if model == "esvm" else ["--epochs", "2", "--no-controls"]
+    unmix(field, tmp_path / "whole", *options)
+    whole = read(tmp_path / "whole", "abundances")
+    found = []
+    for side in (64, 128):
+        monkeypatch.setattr(unmix_tiles, "choose_side", lambda *_, side=side: side)
+        folder = tmp_path / f"tiles-{side}"
+        unmix(field, folder, *options, "--max-memory", SMALL)
+        found.append(rasters(folder))
+        tiled = read(folder, "abundances")
+        np.testing.assert_allclose(tiled, whole, rtol=1e-4, atol=1e-5)
+        figures = json.loads((folder / "metrics.json").read_text())["reconstruction"]
+        rmse = read(folder, "residuals")[::3, ::3, 0]
+        rmse = np.sqrt(np.nanmean(rmse.astype(float) ** 2))
+        assert figures["rmse"] == pytest.approx(rmse, rel=1e-5)
+    assert found[0] == found[1]
+
+
+def test_what_looks_for_endmembers_in_all_of_the_scene_is_refused(field, tmp_path):
+    options = ["unmix", str(field), "--model", "edaa", "--max-memory", SMALL]
     done = CliRunner().invoke(app, [*options, "--out", str(tmp_path / "run")])
     assert done.exit_code == 2
     assert "for scenes that fit into memory" in done.stderr

@@ -218,7 +218,7 @@ def unmix(
     finds them itself. Networks (pixel-cnn, cube-cnn), aann and esvm learn from
     reference abundances, and are tested on a random split and on spatial blocks; where
     there is no reference, they learn from simulated mixtures of the endmembers.
-    Solvers unmix a scene that is larger than memory tile by tile.
+    A scene that is larger than memory is unmixed tile by tile, but by edaa.
 
     \b
     Examples:

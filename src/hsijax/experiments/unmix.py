@@ -17,6 +17,7 @@ from hsijax.experiments.unmix_task import (
     load_unmix_task,
     with_absolute_paths,
 )
+from hsijax.experiments.unmix_tiles import sample_of, unmix_tiles
 from hsijax.experiments.write_layers import check_raster_format
 from hsijax.runs import Run, create_run, describe_environment
 from hsijax.scenes import SourceFile
@@ -114,10 +115,13 @@ def unmix(
         else:
             whole = solve_runs(run, task, progress)
         _trace(run, task)
+        store = None
         if task.data.whole is not None:
+            store = unmix_tiles(run, task, whole, progress)
+            whole = sample_of(store, task, whole)
             whole = replace(whole, notes=(*whole.notes, *task.data.notes[-1:]))
         metrics = collect_metrics(run, task, whole)
-        files = write_outputs(run, task, whole, progress)
+        files = write_outputs(run, task, whole, store)
     return metrics, files
 
 

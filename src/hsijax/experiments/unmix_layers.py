@@ -7,6 +7,14 @@ from jaxtyping import Float
 
 from hsijax.unmixing.estimate import Estimate
 
+# Names of the bands of residuals, and where an estimate has them.
+RESIDUALS = {
+    "RMSE": "rmse",
+    "spectral angle, radians": "angle",
+    "KKT violation": "kkt",
+    "shade": "shade",
+}
+
 
 class Layers(NamedTuple):
     """The bands of one file, of some pixels."""
@@ -22,12 +30,7 @@ def layers_of(estimate: Estimate) -> dict[str, Layers]:
     if estimate.deviations is not None:
         titles = tuple(f"{name}, standard deviation" for name in names)
         files["uncertainty"] = Layers(titles, estimate.deviations)
-    residuals = {
-        "RMSE": estimate.rmse,
-        "spectral angle, radians": estimate.angle,
-        "KKT violation": estimate.kkt,
-        "shade": estimate.shade,
-    }
+    residuals = {name: getattr(estimate, field) for name, field in RESIDUALS.items()}
     known = {name: each for name, each in residuals.items() if each is not None}
     if known:
         files["residuals"] = Layers(tuple(known), np.stack([*known.values()], axis=1))

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hsijax.config import Progress, no_progress
+from hsijax.experiments.tile_store import TileStore
 from hsijax.experiments.unmix_layers import layers_of
 from hsijax.experiments.unmix_task import UnmixTask
-from hsijax.experiments.unmix_tiles import unmix_tiles
 from hsijax.experiments.write_layers import choose_raster_format, write_float_raster
 from hsijax.io.spectral_library import write_library_csv
 from hsijax.reports.abundance_maps import (
@@ -23,7 +22,7 @@ from hsijax.unmixing.estimate import Estimate
 
 
 def write_outputs(
-    run: Run, task: UnmixTask, whole: Estimate, progress: Progress = no_progress
+    run: Run, task: UnmixTask, whole: Estimate, store: TileStore | None = None
 ) -> list[Path]:
     """Draw and write all that can be shown of the whole scene.
 
@@ -74,7 +73,7 @@ def write_outputs(
     if history:
         figures.append(run.figures / "training.png")
         save_training_figure(figures[-1], history, title=title, stamp=stamp)
-    return [*_write_layers(run, task, whole, maps, stamp, progress), *figures]
+    return [*_write_layers(run, task, whole, maps, stamp, store), *figures]
 
 
 def _stamp(task: UnmixTask) -> str:
@@ -91,19 +90,18 @@ def _write_layers(
     whole: Estimate,
     maps: Float[np.ndarray, "rows cols materials"],
     stamp: str,
-    progress: Progress,
+    store: TileStore | None,
 ) -> list[Path]:
     """Write the rasters that a GIS or a script takes up, and one file of arrays."""
     layers = layers_of(whole)
     scene = task.data.whole or task.data.scene
-    place, store = scene.georeference, None
-    if task.data.whole is None:
+    place = scene.georeference
+    if store is None:
         rasters = {
             name: _to_raster(each.values, task.data.valid)
             for name, each in layers.items()
         }
     else:
-        store = unmix_tiles(run.maps / ".tiles", task, layers, progress)
         rasters = {name: store.layer(name) for name in layers}
     description = f"{scene.name}, {task.config.model}"
     if stamp:

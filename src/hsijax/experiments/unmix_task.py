@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from hsijax.config import Progress, UnmixConfig, no_progress
 from hsijax.config.memory import total_memory
-from hsijax.config.unmix import BLIND, SOLVERS
+from hsijax.config.unmix import BLIND
 from hsijax.errors import UsageError
 from hsijax.experiments.unmix_endmembers import Endmembers, choose_endmembers
 from hsijax.experiments.unmix_splits import reread_splits, split_pixels
@@ -96,10 +96,10 @@ def load_unmix_task(
         HsijaxError: a file cannot be read or does not fit the scene.
     """
     data = load_config_scene(config, progress, _largest_cube(memory))
-    if data.whole is not None and config.model not in SOLVERS:
+    if data.whole is not None and config.model in BLIND:
         raise UsageError(
-            f"--model {config.model} is for scenes that fit into memory: give "
-            f"--model fcls or another of {', '.join(SOLVERS)}, or more --max-memory"
+            f"--model {config.model} is for scenes that fit into memory: give another "
+            "--model, such as fcls, or more --max-memory"
         )
     endmembers = choose_endmembers(config, data, progress)
     splits, columns = None, {}
