@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float
 
 GROUP = 3  # bands of a token
@@ -36,13 +37,21 @@ class Layer(nnx.Module):
     def _attend(
         self, tokens: Float[Array, "batch tokens width"]
     ) -> Float[Array, "batch tokens inner"]:
-        """Let each token look at all others, in several heads."""
-        shape = (*tokens.shape[:2], 3, HEADS, HEAD_WIDTH)
-        query, key, value = jnp.moveaxis(self.project(tokens).reshape(shape), 2, 0)
-        likeness = jnp.einsum("bqhw,bkhw->bhqk", query, key)
-        weights = jax.nn.softmax(likeness * HEAD_WIDTH**-0.5, axis=-1)
-        found = jnp.einsum("bhqk,bkhw->bqhw", weights, value)
-        return found.reshape(*found.shape[:2], -1)
+        """Let each token look at all others, in several heads.
+
+        Heads lie first, and a softmax's division comes after its weights are used, on
+        fewer values.
+        """
+        batch, count, _ = tokens.shape
+        shape = (batch, count, 3 * HEADS, HEAD_WIDTH)
+        heads = self.project(tokens).reshape(shape).transpose(2, 0, 1, 3)
+        query, key, value = jnp.split(heads, 3)
+        likeness = jnp.einsum("hbqw,hbkw->hbqk", query * HEAD_WIDTH**-0.5, key)
+        highest = lax.stop_gradient(likeness.max(axis=-1, keepdims=True))
+        weights = jnp.exp(likeness - highest)
+        found = jnp.einsum("hbqk,hbkw->hbqw", weights, value)
+        found = found / weights.sum(axis=-1)[..., None]
+        return found.transpose(1, 2, 0, 3).reshape(batch, count, -1)
 
 
 class SpectralTransformer(nnx.Module):
