@@ -1,8 +1,16 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from classification_scenes import write_salinas_crop
+from typer.testing import CliRunner
 
-from hsijax.errors import UsageError
+from hsijax.cli import app
+from hsijax.config import TrainConfig
+from hsijax.errors import HsijaxError, UsageError
+from hsijax.experiments import train
 from hsijax.experiments.repeat import ensure_classification
 from hsijax.runs import Run
 from hsijax.settings import make_config
@@ -26,3 +34,90 @@ def test_a_folder_is_not_read_for_another_scene_of_the_same_name(tmp_path):
         ensure_classification(folder, other)
     scenes[0].unlink()  # now it may well have been moved
     assert ensure_classification(folder, other) == {"oa": 1}
+
+
+@pytest.fixture(scope="module")
+def config(shared_data, tmp_path_factory) -> TrainConfig:
+    scene, truth = write_salinas_crop(shared_data, tmp_path_factory.mktemp("crop"))
+    small = {"model": "no-block", "patch": 3, "epochs": 1, "frac": 0.1}
+    return make_config({"dataset": str(scene), "ground_truth": str(truth), **small}, {})
+
+
+@pytest.fixture(scope="module")
+def one_run(config, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    ensure_classification(folder, config)
+    return folder
+
+
+@pytest.fixture
+def copy(one_run, tmp_path) -> Run:
+    return Run(Path(shutil.copytree(one_run, tmp_path / "copy")))
+
+
+def test_added_runs_are_those_of_so_many_from_the_start(
+    copy, config, tmp_path, monkeypatch
+):
+    two = ensure_classification(tmp_path / "two", replace(config, runs=2))
+    trained = []
+    together = train.train_networks
+
+    def record(run, task, numbers, progress):
+        trained.extend(numbers)
+        return together(run, task, numbers, progress)
+
+    monkeypatch.setattr(train, "train_networks", record)
+    ensure_classification(copy.folder, replace(config, runs=2))
+    assert trained == [1]
+    found = copy.read_metrics()
+    for name in ("oa", "aa", "kappa", "per_class", "confusion"):
+        assert found[name] == two[name]
+    assert found["split"] == two["split"]
+    assert copy.read_config() == replace(config, runs=2)
+    manifests = [run.read_manifest() for run in (copy, Run(tmp_path / "two"))]
+    for name in ("seeds", "splits"):
+        assert manifests[0][name] == manifests[1][name]
+    assert len(manifests[0]["resumed"]) == 1
+    # Fewer are not what a folder of two is asked for.
+    with pytest.raises(UsageError, match="runs = 2, not 1: choose another --out"):
+        ensure_classification(copy.folder, config)
+
+
+def test_runs_are_added_by_a_command(copy):
+    arguments = ["train", "--resume", str(copy.folder), "--no-map", "--quiet"]
+    done = CliRunner().invoke(app, [*arguments, "--runs", "2"])
+    assert done.exit_code == 0, done.stderr
+    assert len(copy.read_metrics()["oa"]["values"]) == 2
+    assert copy.read_manifest()["status"] == "done"
+    done = CliRunner().invoke(app, [*arguments, "--runs", "2"])
+    assert done.exit_code == 2
+    assert "has 2 runs already: give more --runs than that" in done.stderr
+
+
+def test_no_run_is_added_where_other_pixels_would_train(copy, config):
+    with np.load(copy.split_file, allow_pickle=False) as arrays:
+        moved = dict(arrays)
+    moved["train_0"], moved["test_0"] = moved["test_0"], moved["train_0"]
+    np.savez(copy.split_file, **moved)
+    before = copy.split_file.read_bytes()
+    with pytest.raises(HsijaxError, match="other pixels would train in its first ones"):
+        train.add_runs(copy, 2)
+    assert copy.split_file.read_bytes() == before
+    assert copy.read_config() == config
+
+
+def test_adding_that_was_killed_leaves_what_there_was_and_can_be_done_again(
+    copy, config, monkeypatch
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "write_config", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train.add_runs(copy, 3)
+    monkeypatch.undo()
+    oa = copy.read_metrics()["oa"]["values"]
+    assert ensure_classification(copy.folder, config)["oa"]["values"] == oa
+    found = ensure_classification(copy.folder, replace(config, runs=2))
+    assert found["oa"]["values"][:1] == oa
+    assert len(found["oa"]["values"]) == len(copy.read_manifest()["splits"]) == 2

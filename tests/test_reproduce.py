@@ -364,11 +364,11 @@ def test_random_and_leak_free_stand_side_by_side(tmp_path, trained, monkeypatch)
     rows = markdown_rows(drop)
     assert rows[0][1:3] == ["OA, random 3 %", "AA, random 3 %"]
     assert [row[0] for row in rows[2:]] == ["odenet", "ssrn", "svm"]
-    assert rows[2][1:] == [*["50.00 ± 1.50"] * 4, "+0.00"]
+    assert rows[2][1:] == [*["50.00 ± 1.50"] * 4, "+0.00", "2"]
     header, _, odenet, ssrn, _ = markdown_rows(random)
     assert header[-1] == "OA, the paper's"
     assert odenet[-1] == "79.98 ± 1.76"
-    assert odenet[1] == "**50.00 ± 1.50**"
+    assert odenet[1:3] == ["2", "**50.00 ± 1.50**"]
     assert ssrn[-1] == "-"
     assert markdown_rows(blocks)[0][-1] == "seconds"
     assert "ssrn: Zhong et al." in text
@@ -382,6 +382,38 @@ def test_random_and_leak_free_stand_side_by_side(tmp_path, trained, monkeypatch)
     text = (tmp_path / "table.md").read_text()
     assert "## indian-pines, the IEEE GRSS mask" in text
     assert text.count("\n| odenet |") == 3
+
+
+def test_cells_of_fewer_runs_stand_beside_those_of_more(tmp_path, trained, monkeypatch):
+    asked = {}
+
+    def write(config: TrainConfig, *_: Any, **__: Any) -> None:
+        asked["runs"] = config.runs
+
+    def add(run: Run, runs: int, *_: Any) -> tuple[Run, TrainConfig]:
+        return run, replace(run.read_config(), runs=runs)
+
+    monkeypatch.setattr(reproduce_training, "write_split", write)
+    monkeypatch.setattr(repeat, "add_runs", add)
+    monkeypatch.setattr(
+        repeat, "train_runs", lambda run, config, _: fake_run(run.folder, config)
+    )
+    part: dict[str, Any] = {"only": "salinas-a,blocks,knn,svm"}
+    reproduce("beyond-paper", tmp_path, quick=True, **part)
+    Run(tmp_path / "salinas-a-0.01-blocks" / "best-knn").update_manifest(splits=[])
+    only = "salinas-a,blocks,knn"
+    data, files = reproduce("beyond-paper", tmp_path, only=only)  # to ten runs
+    assert asked == {"runs": 10}
+    # What has more keeps them, and the file of all cells' splits keeps its ten.
+    data, files = reproduce("beyond-paper", tmp_path, only=f"{only},1d-cnn", quick=True)
+    assert asked == {"runs": 10}
+    counts = {
+        cell["model"]: len(cell["metrics"]["oa"]["values"])
+        for cell in data["parts"][0]["cells"]
+    }
+    assert counts == {"1d-cnn": 2, "svm": 2, "knn": 10}
+    assert "2 or 10 runs a row" in files[1].read_text()
+    assert len(trained) == 3
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -398,7 +430,6 @@ def test_interrupted_command_says_how_to_go_on(table, tmp_path, monkeypatch):
         done = run_cli("reproduce", table, *options)
         assert done.exit_code == 130
         assert "go on with: the same command\n" in done.stderr
-    # Two runs of each and the whole table do not mix.
     names = [f"reproduced/{table}", f"reproduced/{table}-quick", "there"]
     assert [folder.as_posix() for folder in folders] == names
 

@@ -219,7 +219,9 @@ def train(
     ] = False,
     resume: Annotated[
         Path | None,
-        typer.Option("--resume", metavar="RUN", help="Go on with an unfinished run."),
+        typer.Option(
+            "--resume", metavar="RUN", help="Go on with it; --runs adds some."
+        ),
     ] = None,
     make_map: Annotated[
         bool, typer.Option("--map/--no-map", help="Map the whole scene at the end.")
@@ -240,7 +242,7 @@ def train(
     $ hsijax train --dataset my.hdr --ground-truth labels.mat --count 50
     $ hsijax train --dataset indian-pines --preset paper --model resnet
     $ hsijax train --dataset north.npz --dataset east.npz --test-dataset south.npz
-    $ hsijax train --resume runs/salinas-odenet-1
+    $ hsijax train --resume runs/salinas-odenet-1 --runs 10
     """
     options = locals()
     given = {
@@ -248,11 +250,11 @@ def train(
         for name, value in options.items()
         if name in SETTINGS and value not in (None, [])
     }
-    moved = set(given) <= {"data_dir"}
-    if resume is not None and (not moved or config or out or overwrite):
+    own = set(given) <= {"data_dir", "runs"}
+    if resume is not None and (not own or config or out or overwrite):
         raise UsageError(
             "--resume goes on with the run's own settings: beside it go only "
-            "--data-dir, --device, --no-map, --json and --quiet"
+            "--runs, --data-dir, --device, --no-map, --json and --quiet"
         )
     if resume is None:
         settings = make_config(given, read_config(config) if config else {})
@@ -262,7 +264,7 @@ def train(
     select_device(device, several_hosts=True)
     set_up_compilation_cache()
 
-    from hsijax.experiments.train import prepare_run, reopen_run, train_runs
+    from hsijax.experiments.train import add_runs, prepare_run, reopen_run, train_runs
     from hsijax.runs import open_run
 
     with (
@@ -272,6 +274,8 @@ def train(
         with hosts.all_or_none():
             if resume is None:
                 opened, task = prepare_run(settings, out, overwrite, progress)
+            elif runs is not None:
+                opened, task = add_runs(open_run(resume), runs, data_dir, progress)
             else:
                 opened, task = reopen_run(open_run(resume), data_dir, progress)
         try:

@@ -1,13 +1,13 @@
 """Runs in named folders: those that are done are not done again."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hsijax.config import Progress, TrainConfig, UnmixConfig, no_progress
 from hsijax.errors import UsageError
-from hsijax.experiments.train import prepare_run, reopen_run, train_runs
+from hsijax.experiments.train import add_runs, prepare_run, reopen_run, train_runs
 from hsijax.experiments.unmix import prepare_unmixing, reopen_unmixing, unmix
 from hsijax.runs import Run, open_run
 from hsijax.settings import Config
@@ -40,11 +40,18 @@ def ensure_classification(
 ) -> Mapping[str, Any]:
     """Return the metrics of a run folder; make it, or go on with it, if need be.
 
-    No map is drawn.
+    A folder of fewer runs gets the others. No map is drawn.
 
     Raises:
-        UsageError: the folder holds a run of other settings.
+        UsageError: the folder holds a run of other settings, or more runs.
     """
+    if (folder / "config.toml").exists():
+        run = open_run(folder)
+        before = run.read_config().runs
+        if before < config.runs and "splits" in run.read_manifest():
+            ensure_classification(folder, replace(config, runs=before), progress)
+            data_dir = Path(config.data_dir) if config.data_dir else None
+            return train_runs(*add_runs(run, config.runs, data_dir, progress), progress)
     kind = _Kind(
         "classification",
         prepare_run,

@@ -43,7 +43,8 @@ def reproduce_training(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Train the chosen cells of a table; what is done in the folder is not done again.
 
-    The table is written after each cell, with all that the folder holds.
+    A cell that the folder has with fewer runs gets the others, one with more keeps
+    them. The table is written after each cell, with all that the folder holds.
 
     Args:
         table: one of `TRAINING_TABLES`.
@@ -70,7 +71,12 @@ def reproduce_training(
         for cell, config in configs.items()
         if (metrics := _read_finished(cell.folder(folder), config)) or cell in chosen
     }
-    _write_split_files(configs, [cell for cell in chosen if not found[cell]], progress)
+    lacking = [
+        cell
+        for cell in chosen
+        if _runs_there(cell.folder(folder)) < configs[cell].runs or not found[cell]
+    ]
+    _write_split_files(configs, lacking, progress)
     left_out = _left_out_before(folder / "table.json", found) | left_out
     data, files = _write(table, folder, found, left_out)
     for number, cell in enumerate(chosen, start=1):
@@ -157,7 +163,16 @@ def _make_configs(
         path = folder / cell.part.name / f"split-patch-{widest[cell.part]}.npz"
         return replace(config, split="file", split_file=str(path.absolute()))
 
-    return {cell: share(cell, config) for cell, config in configs.items()}
+    def keep(cell: Cell, config: TrainConfig) -> TrainConfig:
+        return replace(config, runs=max(config.runs, _runs_there(cell.folder(folder))))
+
+    return {cell: keep(cell, share(cell, config)) for cell, config in configs.items()}
+
+
+def _runs_there(folder: Path) -> int:
+    """How many runs a cell's folder is of, finished or not."""
+    there = (folder / "config.toml").exists()
+    return open_run(folder).read_config().runs if there else 0
 
 
 def _widest_patches(configs: Mapping[Cell, TrainConfig]) -> dict[Part, int]:
@@ -173,7 +188,8 @@ def _write_split_files(
     """Write the split files that the wanted cells share; the same every time."""
     widest = _widest_patches(configs)
     for part in dict.fromkeys(c.part for c in wanted if configs[c].split == "file"):
-        config = next(config for cell, config in configs.items() if cell.part == part)
+        alike = [config for cell, config in configs.items() if cell.part == part]
+        config = max(alike, key=lambda config: config.runs)
         made = replace(
             config, split=part.split, split_file=None, patch=widest[part], val_frac=0.0
         )
@@ -200,7 +216,8 @@ def _read_finished(folder: Path, config: TrainConfig) -> Mapping[str, Any] | Non
         return None
     if open_run(folder).read_manifest()["status"] != "done":
         return None
-    return ensure_classification(folder, config)
+    runs = _runs_there(folder) or config.runs
+    return ensure_classification(folder, replace(config, runs=runs))
 
 
 def _write(

@@ -1,6 +1,7 @@
 """Train a classifier on a scene, test it, and keep all of it in a run folder."""
 
 import time
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from hsijax.classification.trained import TrainedClassifier
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.opponents import CLASSICAL
 from hsijax.devices import describe_devices, plan_execution
-from hsijax.errors import HsijaxError, lookup
+from hsijax.errors import HsijaxError, UsageError, lookup
 from hsijax.experiments.confidence import draw_confidence
 from hsijax.experiments.evaluate import evaluate_run
 from hsijax.experiments.task import (
     Task,
+    check_sources,
     describe_task,
     load_task,
     reload_task,
@@ -29,7 +31,7 @@ from hsijax.models import count_evaluations, count_parameters
 from hsijax.patches import gather_patches
 from hsijax.runs import Run, create_run, describe_environment
 from hsijax.scenes import SourceFile
-from hsijax.splits import save_splits
+from hsijax.splits import read_splits, save_splits
 from hsijax.training.checkpoint import read_metadata
 from hsijax.training.schedule import (
     OPTIMIZERS,
@@ -60,20 +62,26 @@ def prepare_run(
             status="prepared", **describe_environment(describe_devices())
         )
         run.write_config(config)
-        save_splits(
-            run.split_file,
-            task.splits.splits,
-            shape=task.ground_truth.shape,
-            method=task.splits.method,
-            ground_truth_sha256=task.splits.ground_truth_sha256,
-            settings=task.splits.settings,
-        )
-        run.update_manifest(
-            seeds=[[config.seed, number] for number in range(config.runs)],
-            split={"path": "split.npz", "sha256": SourceFile(run.split_file).sha256},
-            **describe_task(task),
-        )
+        _write_splits(run, task)
     return run, task
+
+
+def _write_splits(run: Run, task: Task) -> None:
+    """Write which pixels train in which run, and what `run.json` says of them."""
+    save_splits(
+        run.split_file,
+        task.splits.splits,
+        shape=task.ground_truth.shape,
+        method=task.splits.method,
+        ground_truth_sha256=task.splits.ground_truth_sha256,
+        settings=task.splits.settings,
+    )
+    seed = task.config.seed
+    run.update_manifest(
+        seeds=[[seed, number] for number in range(task.config.runs)],
+        split={"path": "split.npz", "sha256": SourceFile(run.split_file).sha256},
+        **describe_task(task),
+    )
 
 
 def reopen_run(
@@ -93,9 +101,60 @@ def reopen_run(
             "with --overwrite"
         )
     task = reload_task(run, data_dir, progress)
-    environment = describe_environment(describe_devices())
-    run.update_manifest(resumed=[*manifest.get("resumed", []), environment])
+    _note_resumed(run)
     return run, task
+
+
+def add_runs(
+    run: Run, runs: int, data_dir: Path | None = None, progress: Progress = no_progress
+) -> tuple[Run, Task]:
+    """Let a run folder have more runs; those that it has stay as they are.
+
+    A run follows from the seed and its own number, so that the folder ends with the
+    figures that it would have had with so many runs from the start.
+
+    Args:
+        run: a run folder, finished or not.
+        runs: how many it is to have.
+        data_dir: where the scene is looked for first.
+        progress: told of downloads.
+
+    Raises:
+        UsageError: it has as many already.
+        HsijaxError: the scene is not the one of then, other pixels would train now, or
+            another process is writing the folder.
+    """
+    run.hold()
+    config = run.read_config()
+    if runs <= config.runs:
+        raise UsageError(
+            f"{run.folder} has {config.runs} runs already: give more --runs than that"
+        )
+    if data_dir:
+        config = replace(config, data_dir=str(data_dir.absolute()))
+    task = load_task(replace(config, runs=runs), progress=progress)
+    check_sources(run, describe_task(task))
+    # There are more of the new ones.
+    for then, today in zip(
+        read_splits(run.split_file), task.splits.splits, strict=False
+    ):
+        if not all(map(np.array_equal, astuple(then), astuple(today))):
+            raise HsijaxError(
+                f"cannot add runs to {run.folder}: other pixels would train in its "
+                "first ones today; train again, into another folder"
+            )
+    _note_resumed(run)
+    # The settings last: until then the folder is one of fewer runs.
+    run.update_manifest(status="prepared")
+    _write_splits(run, task)
+    run.write_config(task.config)
+    return run, task
+
+
+def _note_resumed(run: Run) -> None:
+    environment = describe_environment(describe_devices())
+    resumed = run.read_manifest().get("resumed", [])
+    run.update_manifest(resumed=[*resumed, environment])
 
 
 def train_runs(

@@ -21,9 +21,10 @@ from hsijax.reports.tables import (
 Part = Mapping[str, Any]
 
 HEADER = (
-    *("", "OA", "AA", "kappa", "seen", "overlap", "parameters", "seconds"),
+    *("", "runs", "OA", "AA", "kappa", "seen", "overlap", "parameters", "seconds"),
     "OA, the paper's",
 )
+FIRST = HEADER.index("OA")
 SPLITS = {
     "random": "drawn at random",
     "blocks": "blocks, leak-free",
@@ -83,7 +84,7 @@ def part_table(
     for column in range(len(ACCURACIES)):
         best = max((each[column] for each in means if each), default=None)
         bold += [
-            (at, column + 1)
+            (at, FIRST + column)
             for at, each in enumerate(means)
             if each and each[column] == best
         ]
@@ -105,12 +106,17 @@ def _row(cell: Mapping[str, Any], printed: Mapping[str, Any]) -> tuple[str, ...]
         return (cell["model"], *["-"] * (len(HEADER) - 2), last)
     return (
         cell["model"],
+        str(_runs(metrics)),
         *(format_accuracy(metrics[key], runs=0) for key in ACCURACIES),
         *(format_share(metrics["split"]["leakage"][key]) for key in LEAKAGES),
         format_count(metrics["parameters"]),
         f"{metrics['seconds']['train']:.1f}",
         last,
     )
+
+
+def _runs(metrics: Mapping[str, Any]) -> int:
+    return len(metrics["oa"]["values"])
 
 
 def _heading(part: Part) -> str:
@@ -145,6 +151,7 @@ def _drop(part: Part, parts: Sequence[Part]) -> str | None:
             for measure in ("OA", "AA")
         ),
         "OA, difference",
+        "runs",
     )
     rows = [
         (
@@ -155,10 +162,13 @@ def _drop(part: Part, parts: Sequence[Part]) -> str | None:
                 for key in ("oa", "aa")
             ),
             f"{clean_one['oa']['mean'] - leaky['oa']['mean']:+.2f}",
+            " / ".join(
+                dict.fromkeys(str(_runs(metrics)) for metrics in (leaky, clean_one))
+            ),
         )
         for model, leaky, clean_one in pairs
     ]
-    return markdown_table(header, rows, "lrrrrr")
+    return markdown_table(header, rows, "lrrrrrr")
 
 
 def _part_notes(part: Part) -> Iterator[str]:

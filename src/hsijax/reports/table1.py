@@ -109,11 +109,12 @@ def training_notes(part: Mapping[str, Any], each: str = "row") -> list[str]:
     done = [cell for cell in part["cells"] if cell["metrics"]]
     if not done:
         return []
-    runs = max(len(cell["metrics"]["oa"]["values"]) for cell in done)
+    counts = sorted({len(cell["metrics"]["oa"]["values"]) for cell in done})
+    runs = " or ".join(map(str, counts))
     split = done[0]["metrics"]["split"]
     where = dict.fromkeys(line for cell in done for line in cell["trained"])
     return [
-        f"{runs} run{'s' * (runs > 1)} a {each}; training / test pixels "
+        f"{runs} run{'s' * (counts[-1] > 1)} a {each}; training / test pixels "
         f"{format_count(split['n_train'])} / {format_count(split['n_test'])}.",
         f"Trained with {'; '.join(where)}.",
     ]
