@@ -41,6 +41,7 @@ def shorten(arguments: list[str]) -> list[str]:
     more = []
     if command == "train" and "--resume" in rest:
         more += ["--no-map"]  # `hsijax map` of the same run is an example too
+        more += ["--runs", "2"] if "--runs" in rest else []
     elif command == "train":
         more += SHORT if "paper" in rest else [*SHORT, "--patch", "3"]
         # The largest scene; other examples train with what is left out here.
