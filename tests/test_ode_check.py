@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from classification_scenes import write_salinas_crop
 from typer.testing import CliRunner
@@ -13,8 +14,9 @@ from hsijax.classification.network import TrainedNetwork
 from hsijax.classification.trained import TrainedClassifier
 from hsijax.cli import app
 from hsijax.config import OdeSolver
-from hsijax.experiments import ode_check
+from hsijax.experiments import ode_check, solver_scores
 from hsijax.experiments.ode_check import check_ode, refine, table_rows
+from hsijax.experiments.task import Task, reload_task
 from hsijax.reports.tables import leakage_note
 from hsijax.runs import Run
 
@@ -60,6 +62,36 @@ def test_check_stands_beside_the_figures(run):
     ]
     assert leaks == leakage_note(printed["split"]["leakage"])
     assert f"{printed['oa']['mean']:.2f}" in again.stdout
+
+
+def test_what_diffuses_stays_on_its_side_of_a_split_without_leaks(
+    shared_data, tmp_path, monkeypatch
+):
+    scene, truth = write_salinas_crop(shared_data, tmp_path)
+    done = invoke(
+        *("train", "--dataset", scene, "--ground-truth", truth, "--no-map", "-q"),
+        *("--split", "blocks", "--frac", "0.1", "--epochs", "1", "--patch", "3"),
+        *("--batch", "16", "--diffuse", "5,50", "--solver", "euler"),
+        *("--out", tmp_path / "run"),
+    )
+    assert done.exit_code == 0, done.stderr
+    seen = []
+    score = solver_scores.score_solver
+
+    def record(classifier, padded, *others):
+        seen.append(padded)
+        return score(classifier, padded, *others)
+
+    monkeypatch.setattr(solver_scores, "score_solver", record)
+    run = Run(tmp_path / "run")
+    check_ode(run, run.read_metrics())
+    task = reload_task(run)
+    [split] = task.splits.splits
+    inputs = TrainedClassifier.load(run.network_file(0)).inputs
+    kept = task.prepare(inputs, split)
+    assert all(np.array_equal(padded, kept) for padded in seen)
+    monkeypatch.setattr(Task, "region", lambda *_: None)
+    assert not np.allclose(task.prepare(inputs, split), kept, atol=1e-3)
 
 
 def test_network_that_is_no_flow_is_found(run, tmp_path):
