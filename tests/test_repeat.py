@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from hsijax.config import TrainConfig
 from hsijax.errors import HsijaxError, UsageError
 from hsijax.experiments import train
 from hsijax.experiments.repeat import ensure_classification
+from hsijax.experiments.write_split import write_split
 from hsijax.runs import Run
 from hsijax.settings import make_config
 
@@ -89,9 +91,45 @@ def test_runs_are_added_by_a_command(copy):
     assert done.exit_code == 0, done.stderr
     assert len(copy.read_metrics()["oa"]["values"]) == 2
     assert copy.read_manifest()["status"] == "done"
+    # The same command goes on, and here there is nothing left to do.
     done = CliRunner().invoke(app, [*arguments, "--runs", "2"])
+    assert done.exit_code == 0, done.stderr
+    done = CliRunner().invoke(app, [*arguments, "--runs", "1"])
     assert done.exit_code == 2
-    assert "has 2 runs already: give more --runs than that" in done.stderr
+    assert "is of 2 runs: give --runs 2 or more" in done.stderr
+
+
+def test_no_run_is_added_to_a_folder_that_has_none(copy):
+    (copy.folder / "config.toml").unlink()
+    manifest = copy.read_manifest()
+    del manifest["splits"]
+    (copy.folder / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(HsijaxError, match="stopped before its training began"):
+        train.add_runs(copy, 2)
+
+
+def test_folder_that_was_only_prepared_is_made_with_more_runs(copy, config):
+    """Killed between its settings and its splits."""
+    manifest = copy.read_manifest() | {"status": "prepared"}
+    del manifest["splits"]
+    (copy.folder / "run.json").write_text(json.dumps(manifest))
+    found = ensure_classification(copy.folder, replace(config, runs=2))
+    assert len(found["oa"]["values"]) == 2
+
+
+def test_runs_are_added_with_the_split_file_where_it_is_now(config, tmp_path):
+    places = [tmp_path / name / "split.npz" for name in ("here", "there")]
+    for place in places:
+        write_split(replace(config, runs=2), place)
+    there = [
+        replace(config, split="file", split_file=str(place), model="knn", patch=1)
+        for place in places
+    ]
+    ensure_classification(tmp_path / "run", there[0])
+    places[0].unlink()
+    found = ensure_classification(tmp_path / "run", replace(there[1], runs=2))
+    assert len(found["oa"]["values"]) == 2
+    assert Run(tmp_path / "run").read_config().split_file == str(places[1])
 
 
 def test_no_run_is_added_where_other_pixels_would_train(copy, config):
@@ -116,8 +154,10 @@ def test_adding_that_was_killed_leaves_what_there_was_and_can_be_done_again(
     with pytest.raises(KeyboardInterrupt):
         train.add_runs(copy, 3)
     monkeypatch.undo()
-    oa = copy.read_metrics()["oa"]["values"]
-    assert ensure_classification(copy.folder, config)["oa"]["values"] == oa
+    before = copy.read_metrics()
+    oa = before["oa"]["values"]
+    again = ensure_classification(copy.folder, config)
+    assert {**again, "seconds": None} == {**before, "seconds": None}
     found = ensure_classification(copy.folder, replace(config, runs=2))
     assert found["oa"]["values"][:1] == oa
     assert len(found["oa"]["values"]) == len(copy.read_manifest()["splits"]) == 2

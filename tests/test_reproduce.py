@@ -184,6 +184,7 @@ def fake_run(folder: Path, config: TrainConfig) -> dict[str, Any]:
         versions={"hsijax": "0.1", "jax": "0.10"},
         device="cpu",
         started="2026-01-02T03:04:05",
+        splits=[],
     )
     run.write_config(config)
     run.write_metrics(metrics)
@@ -225,15 +226,17 @@ def test_interrupted_table_is_readable_and_gone_on_with(tmp_path, trained):
     ]
     names = [row[0] for row in rows]
     assert names[0] == "1 Alfalfa"
-    assert names[16:] == ["OA", "AA", "kappa", "seconds", "parameters"]
+    assert names[16:] == ["OA", "AA", "kappa", "seconds", "parameters", "runs"]
     ours = ["50.00 ± 1.50"] * 3
     assert rows[16][1:] == ["75.18 ± 6.24", "79.98 ± 1.76", *ours, "-", "-"]
     assert rows[6][1:4] == ["0.74 ± 2.22", "11.48 ± 18.25", "40.00 ± 2.50"]
     assert rows[19][1:5] == ["48.98 ± 0.19", "106.25 ± 0.18", "1.25", "1.25"]
     assert rows[20][1:] == ["601,872", "232,080", "1,234", "1,234", "1,234", "-", "-"]
+    assert rows[21][1:] == ["-", "-", "10", "10", "10", "-", "-"]
     data, _ = reproduce("table1", tmp_path, **part)
     assert len(trained) == len(set(trained)) == 5
-    assert "| - |" not in (tmp_path / "table.md").read_text()
+    text = (tmp_path / "table.md").read_text()
+    assert "| - |" not in text.partition("| runs |")[0]
     assert data == json.loads((tmp_path / "table.json").read_text())
     assert [len(c["metrics"]["oa"]["values"]) for c in data["parts"][0]["cells"]] == (
         [10] * 5
@@ -400,7 +403,6 @@ def test_cells_of_fewer_runs_stand_beside_those_of_more(tmp_path, trained, monke
     )
     part: dict[str, Any] = {"only": "salinas-a,blocks,knn,svm"}
     reproduce("beyond-paper", tmp_path, quick=True, **part)
-    Run(tmp_path / "salinas-a-0.01-blocks" / "best-knn").update_manifest(splits=[])
     only = "salinas-a,blocks,knn"
     data, files = reproduce("beyond-paper", tmp_path, only=only)  # to ten runs
     assert asked == {"runs": 10}
@@ -414,6 +416,26 @@ def test_cells_of_fewer_runs_stand_beside_those_of_more(tmp_path, trained, monke
     assert counts == {"1d-cnn": 2, "svm": 2, "knn": 10}
     assert "2 or 10 runs a row" in files[1].read_text()
     assert len(trained) == 3
+
+
+def test_cell_that_was_stopped_on_its_way_to_more_runs_keeps_its_figures(
+    tmp_path, trained, monkeypatch, caplog
+):
+    part: dict[str, Any] = {"only": "salinas-a,random,knn"}
+    reproduce("beyond-paper", tmp_path, quick=True, **part)
+    cell = Run(tmp_path / "salinas-a-0.01" / "best-knn")
+    cell.write_config(replace(cell.read_config(), runs=10))
+    cell.update_manifest(status="interrupted")
+
+    def fail(*_: Any) -> None:
+        raise HsijaxError("the loss is not finite")
+
+    monkeypatch.setattr(reproduce_training, "ensure_classification", fail)
+    data, _ = reproduce("beyond-paper", tmp_path, quick=True, **part)
+    [kept] = data["parts"][0]["cells"]
+    assert len(kept["metrics"]["oa"]["values"]) == 2
+    assert "is of 10 runs, and goes on to all of them" in caplog.text
+    assert "keeps the figures of before: the loss is not finite" in caplog.text
 
 
 @pytest.mark.parametrize("table", TABLES)

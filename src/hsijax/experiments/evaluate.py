@@ -52,7 +52,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     confusions = [confusion_matrix(*pair, len(ids)) for pair in labels]
     confidences = [read_confidence(predictions, number) for number in done]
     temperatures = [read_temperature(manifest, number) for number in done]
-    splits = manifest["splits"]
+    splits = manifest["splits"][:wanted]
     metrics = {
         "oa": over_runs([overall_accuracy(c) for c in confusions]),
         "aa": over_runs([average_accuracy(c) for c in confusions]),

@@ -1,12 +1,13 @@
 """Runs in named folders: those that are done are not done again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hsijax.config import Progress, TrainConfig, UnmixConfig, no_progress
 from hsijax.errors import UsageError
+from hsijax.experiments.task import with_absolute_paths
 from hsijax.experiments.train import add_runs, prepare_run, reopen_run, train_runs
 from hsijax.experiments.unmix import prepare_unmixing, reopen_unmixing, unmix
 from hsijax.runs import Run, open_run
@@ -45,13 +46,12 @@ def ensure_classification(
     Raises:
         UsageError: the folder holds a run of other settings, or more runs.
     """
-    if (folder / "config.toml").exists():
-        run = open_run(folder)
-        before = run.read_config().runs
-        if before < config.runs and "splits" in run.read_manifest():
-            ensure_classification(folder, replace(config, runs=before), progress)
-            data_dir = Path(config.data_dir) if config.data_dir else None
-            return train_runs(*add_runs(run, config.runs, data_dir, progress), progress)
+    before = runs_of(folder)
+    if 0 < before < config.runs:
+        ensure_classification(folder, replace(config, runs=before), progress)
+        moved = with_absolute_paths(config)
+        added = add_runs(open_run(folder), config.runs, None, progress, moved)
+        return train_runs(*added, progress)
     kind = _Kind(
         "classification",
         prepare_run,
@@ -60,6 +60,27 @@ def ensure_classification(
         "splits",
     )
     return _ensure(kind, folder, config, progress)
+
+
+def runs_of(folder: Path) -> int:
+    """How many runs a run folder is of, ended or not; 0 of one that has none yet."""
+    if not (folder / "config.toml").exists():
+        return 0
+    run = open_run(folder)
+    return run.read_config().runs if "splits" in run.read_manifest() else 0
+
+
+def last_figures(folder: Path, config: TrainConfig) -> Mapping[str, Any] | None:
+    """Return the metrics of the runs of a folder that have ended all together, if any.
+
+    Raises:
+        UsageError: the folder holds a run of other settings.
+    """
+    if not (folder / "metrics.json").exists():
+        return None
+    run = open_run(folder)
+    _compare(run, config, ("runs",))
+    return run.read_metrics()
 
 
 def ensure_unmixing(
@@ -86,11 +107,12 @@ def _ensure(
     if not (folder / "run.json").exists():
         return kind.finish(*kind.prepare(config, folder, progress=progress), progress)
     run = open_run(folder, kind.task)
-    _compare(run, config)
     manifest = run.read_manifest()
+    prepared = kind.last_prepared in manifest or manifest["status"] == "done"
+    _compare(run, config, () if prepared else ("runs",))
     if manifest["status"] == "done":
         return run.read_metrics()
-    if kind.last_prepared not in manifest:
+    if not prepared:
         opened = kind.prepare(config, folder, True, progress)
     else:
         data_dir = Path(config.data_dir) if config.data_dir else None
@@ -98,8 +120,8 @@ def _ensure(
     return kind.finish(*opened, progress)
 
 
-def _compare(run: Run, config: Config) -> None:
-    """Raise an error unless a run was made with these settings."""
+def _compare(run: Run, config: Config, free: Sequence[str] = ()) -> None:
+    """Raise an error unless a run was made with these settings, some left `free`."""
     if not (run.folder / "config.toml").exists():
         return
     wanted = asdict(config)
@@ -107,7 +129,7 @@ def _compare(run: Run, config: Config) -> None:
         same = found == wanted[name]
         if name in FILES and found and wanted[name]:
             same = _is_same_file(found, wanted[name])
-        if not same and name != "data_dir":
+        if not same and name not in ("data_dir", *free):
             raise UsageError(
                 f"{run.folder} was made with {name} = {found}, not {wanted[name]}: "
                 "choose another --out"

@@ -15,7 +15,11 @@ from typing import Any
 from hsijax.config import Progress, TrainConfig, no_progress
 from hsijax.config.opponents import has_setting
 from hsijax.errors import HsijaxError, UsageError
-from hsijax.experiments.repeat import ensure_classification
+from hsijax.experiments.repeat import (
+    ensure_classification,
+    last_figures,
+    runs_of,
+)
 from hsijax.experiments.reproduce_cells import (
     Cell,
     Part,
@@ -69,12 +73,10 @@ def reproduce_training(
     found = {
         cell: metrics
         for cell, config in configs.items()
-        if (metrics := _read_finished(cell.folder(folder), config)) or cell in chosen
+        if (metrics := last_figures(cell.folder(folder), config)) or cell in chosen
     }
     lacking = [
-        cell
-        for cell in chosen
-        if _runs_there(cell.folder(folder)) < configs[cell].runs or not found[cell]
+        cell for cell in chosen if runs_of(cell.folder(folder)) < configs[cell].runs
     ]
     _write_split_files(configs, lacking, progress)
     left_out = _left_out_before(folder / "table.json", found) | left_out
@@ -83,6 +85,9 @@ def reproduce_training(
         named = " ".join((*cell.words, f"({cell.preset})"))
         detail = f"cell {number} of {len(chosen)}: {named}"
         progress(table.name, number - 1, len(chosen), detail)
+        runs = configs[cell].runs
+        if runs > overrides["runs"] and not _has_ended(found[cell], runs):
+            log.warning("%s is of %d runs, and goes on to all of them", named, runs)
         try:
             found[cell] = ensure_classification(
                 cell.folder(folder), configs[cell], progress
@@ -90,10 +95,15 @@ def reproduce_training(
         except UsageError:
             raise
         except HsijaxError as error:  # the other cells have their figures all the same
-            log.warning("%s has none: %s", named, error)
+            kept = "keeps the figures of before" if found[cell] else "has none"
+            log.warning("%s %s: %s", named, kept, error)
         data, files = _write(table, folder, found, left_out)
     progress(table.name, len(chosen), len(chosen), "done")
     return data, files
+
+
+def _has_ended(metrics: Mapping[str, Any] | None, runs: int) -> bool:
+    return metrics is not None and len(metrics["oa"]["values"]) == runs
 
 
 def _left_out_before(path: Path, found: Iterable[Cell]) -> dict[str, str]:
@@ -164,15 +174,9 @@ def _make_configs(
         return replace(config, split="file", split_file=str(path.absolute()))
 
     def keep(cell: Cell, config: TrainConfig) -> TrainConfig:
-        return replace(config, runs=max(config.runs, _runs_there(cell.folder(folder))))
+        return replace(config, runs=max(config.runs, runs_of(cell.folder(folder))))
 
     return {cell: keep(cell, share(cell, config)) for cell, config in configs.items()}
-
-
-def _runs_there(folder: Path) -> int:
-    """How many runs a cell's folder is of, finished or not."""
-    there = (folder / "config.toml").exists()
-    return open_run(folder).read_config().runs if there else 0
 
 
 def _widest_patches(configs: Mapping[Cell, TrainConfig]) -> dict[Part, int]:
@@ -208,16 +212,6 @@ def _make_config(cell: Cell, overrides: Mapping[str, Any]) -> TrainConfig:
         **{k: value for k, value in overrides.items() if has_setting(cell.model, k)},
     }
     return make_config(given, {})
-
-
-def _read_finished(folder: Path, config: TrainConfig) -> Mapping[str, Any] | None:
-    """Return the metrics of a run folder that is done, None of any other."""
-    if not (folder / "run.json").exists():
-        return None
-    if open_run(folder).read_manifest()["status"] != "done":
-        return None
-    runs = _runs_there(folder) or config.runs
-    return ensure_classification(folder, replace(config, runs=runs))
 
 
 def _write(

@@ -30,6 +30,7 @@ from hsijax.io.atomic import write_text
 from hsijax.reports.sweep_figure import save_sweep_figure
 from hsijax.reports.tables import ACCURACIES, format_accuracy, format_share
 from hsijax.runs import Run, summarise
+from hsijax.splits import read_splits
 
 log = logging.getLogger("hsijax")
 
@@ -203,6 +204,9 @@ def _split_for_all(
     """Let all sizes of a patch train and test on the pixels of the largest one."""
     path = folder / f"split-patch-{apart}.npz"
     largest = replace(points[0].config, patch=apart)
+    if path.exists():  # a folder of more runs keeps them, if only to be refused
+        runs = max(largest.runs, len(read_splits(path)))
+        largest = replace(largest, runs=runs)
     write_split(largest, path, overwrite=True, progress=progress)
     made = {"split": "file", "split_file": str(path.absolute()), "val_frac": 0.0}
     return [point._replace(config=replace(point.config, **made)) for point in points]

@@ -207,17 +207,22 @@ def reload_task(
     Raises:
         HsijaxError: the scene is not the one of then, or nothing was prepared yet.
     """
-    if "splits" not in run.read_manifest():
-        raise HsijaxError(
-            f"{run.folder} was stopped before its training began: start it again, "
-            "with --overwrite"
-        )
+    check_prepared(run)
     config = run.read_config()
     if data_dir:
         config = replace(config, data_dir=str(data_dir.absolute()))
     task = load_task(config, run.split_file, progress)
     check_sources(run, describe_task(task))
     return task
+
+
+def check_prepared(run: Run) -> None:
+    """Raise an error if a run folder has no splits yet, nothing to go on with."""
+    if "splits" not in run.read_manifest():
+        raise HsijaxError(
+            f"{run.folder} was stopped before its training began: start it again, "
+            "with --overwrite"
+        )
 
 
 def check_sources(run: Run, found: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from hsijax.experiments.confidence import draw_confidence
 from hsijax.experiments.evaluate import evaluate_run
 from hsijax.experiments.task import (
     Task,
+    check_prepared,
     check_sources,
     describe_task,
     load_task,
@@ -94,19 +95,17 @@ def reopen_run(
             another process is writing the folder.
     """
     run.hold()
-    manifest = run.read_manifest()
-    if "splits" not in manifest:
-        raise HsijaxError(
-            f"{run.folder} was stopped before its training began: start it again, "
-            "with --overwrite"
-        )
     task = reload_task(run, data_dir, progress)
     _note_resumed(run)
     return run, task
 
 
 def add_runs(
-    run: Run, runs: int, data_dir: Path | None = None, progress: Progress = no_progress
+    run: Run,
+    runs: int,
+    data_dir: Path | None = None,
+    progress: Progress = no_progress,
+    config: TrainConfig | None = None,
 ) -> tuple[Run, Task]:
     """Let a run folder have more runs; those that it has stay as they are.
 
@@ -115,21 +114,26 @@ def add_runs(
 
     Args:
         run: a run folder, finished or not.
-        runs: how many it is to have.
+        runs: how many it is to have; if it is of so many, it is gone on with.
         data_dir: where the scene is looked for first.
         progress: told of downloads.
+        config: the folder's settings with its files where they are now.
 
     Raises:
-        UsageError: it has as many already.
-        HsijaxError: the scene is not the one of then, other pixels would train now, or
-            another process is writing the folder.
+        UsageError: it is of more runs.
+        HsijaxError: the scene is not the one of then, other pixels would train now,
+            nothing was prepared yet, or another process is writing the folder.
     """
     run.hold()
-    config = run.read_config()
-    if runs <= config.runs:
+    check_prepared(run)
+    before = run.read_config()
+    if runs < before.runs:
         raise UsageError(
-            f"{run.folder} has {config.runs} runs already: give more --runs than that"
+            f"{run.folder} is of {before.runs} runs: give --runs {before.runs} or more"
         )
+    if runs == before.runs:
+        return reopen_run(run, data_dir, progress)
+    config = config or before
     if data_dir:
         config = replace(config, data_dir=str(data_dir.absolute()))
     task = load_task(replace(config, runs=runs), progress=progress)

@@ -21,9 +21,9 @@ Column = Mapping[str, Mapping[str, Any]]
 LABELS = ACCURACIES | {"seconds": "seconds"}
 NOTES = (
     "Mean ± standard deviation over the runs (ddof 0, as in print), in percent. All "
-    "columns of ours under one heading have the same training and test pixels, and the "
-    "last epoch counts: no test pixel decides anything. A dash: not trained "
-    "yet or without a finite loss, or nothing printed.",
+    "columns of ours under one heading have the same training and test pixels, run by "
+    "run, and the last epoch counts: no test pixel decides anything. A dash: not "
+    "trained yet or without a finite loss, or nothing printed.",
     "Seconds, ours: of training one run, with what had to be compiled, without "
     "predicting; runs that were trained at once share the time equally. Seconds, as "
     "printed: the paper's Time, with its GeForce GTX 1080; it does not say of what.",
@@ -68,7 +68,8 @@ def part_table(
     ]
     counts = (column.get("parameters") for column in columns.values())
     texts = (format_count(count["mean"]) if count else "-" for count in counts)
-    return ("", *columns), [*table, ("parameters", *texts)]
+    runs = (str(column.get("runs", {}).get("mean", "-")) for column in columns.values())
+    return ("", *columns), [*table, ("parameters", *texts), ("runs", *runs)]
 
 
 def _figures(metrics: Mapping[str, Any]) -> Column:
@@ -78,6 +79,7 @@ def _figures(metrics: Mapping[str, Any]) -> Column:
         **{key: metrics[key] for key in ACCURACIES},
         "seconds": {"mean": metrics["seconds"]["train"]},
         "parameters": {"mean": metrics["parameters"]},
+        "runs": {"mean": len(metrics["oa"]["values"])},
     }
 
 
