@@ -145,8 +145,13 @@ def test_no_run_is_added_where_other_pixels_would_train(copy, config):
 
 
 def test_adding_that_was_killed_leaves_what_there_was_and_can_be_done_again(
-    copy, config, monkeypatch
+    config, tmp_path, monkeypatch
 ):
+    # Of blocks, of which no two runs test as many pixels.
+    config = replace(config, split="blocks", block_side=4, model="knn", patch=1)
+    copy = Run(tmp_path / "run")
+    ensure_classification(copy.folder, config)
+
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -154,6 +159,8 @@ def test_adding_that_was_killed_leaves_what_there_was_and_can_be_done_again(
     with pytest.raises(KeyboardInterrupt):
         train.add_runs(copy, 3)
     monkeypatch.undo()
+    counts = {split["n_test"] for split in copy.read_manifest()["splits"]}
+    assert len(counts) > 1
     before = copy.read_metrics()
     oa = before["oa"]["values"]
     again = ensure_classification(copy.folder, config)
