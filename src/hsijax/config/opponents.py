@@ -117,7 +117,6 @@ OPPONENTS: dict[str, Opponent] = {
         "with transformers, IEEE TGRS 60, 2022, doi:10.1109/TGRS.2021.3130716",
         {
             **_PLAIN,
-            "weight_decay": 5e-3,
             "patch": 7,
             "scaling": "minmax",
             "dropout": 0.1,
