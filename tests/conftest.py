@@ -42,8 +42,3 @@ def _library_logging() -> Iterator[None]:
     yield
     logger.handlers, logger.propagate = before[0], before[2]
     logger.setLevel(before[1])
-
-
-def pytest_collection_modifyitems(items):
-    """Begin with the longest file, so that no worker waits for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_examples.py")

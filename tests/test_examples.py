@@ -100,18 +100,21 @@ def folder(shared_data, tmp_path_factory) -> Path:
     return folder
 
 
-def test_examples_run(folder, monkeypatch):
+EXAMPLES = [*dict.fromkeys([*examples_of_help(), *examples_of_pages()])]
+
+
+# One after the other, because some take what earlier ones wrote. A test each, because
+# then this file counts as a large one, with which pytest-xdist begins.
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_runs(example, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HSIJAX_DATA", str(folder / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     # No download leaves this machine: nothing listens there.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    examples = [*dict.fromkeys([*examples_of_help(), *examples_of_pages()])]
-    assert len(examples) > 20
-    for example in examples:
-        done = run_example(example, shorten(example.split()[1:]))
-        said = f"{example}\n{done.stdout}{done.stderr}"
-        if done.exit_code != 0:
-            assert "could not be downloaded" in said, said
-            assert example.split()[1] in ("download", "reproduce"), said
+    done = run_example(example, shorten(example.split()[1:]))
+    said = f"{example}\n{done.stdout}{done.stderr}"
+    if done.exit_code != 0:
+        assert "could not be downloaded" in said, said
+        assert example.split()[1] in ("download", "reproduce"), said
