@@ -27,6 +27,7 @@ from hsijax.models.ode import step_stages
 from hsijax.reports.work_precision import COLOURS, save_work_precision_figure
 from hsijax.runs import Run, open_run
 from hsijax.settings import config_values, make_config
+from hsijax.splits import read_splits
 
 
 @pytest.fixture(scope="module")
@@ -366,3 +367,13 @@ def test_figure_has_a_line_a_network_and_fills_its_own_solver(tmp_path):
         columns = np.flatnonzero(colour.any(axis=0))
         sides = [colour[:, columns[:24]].sum(), colour[:, columns[-24:]].sum()]
         assert int(np.argmax(sides)) == end
+
+
+def test_split_of_all_patches_is_not_made_shorter(config, tmp_path):
+    """A sweep that is refused, because there are more runs, leaves these their file."""
+    blocks = replace(config, split="blocks", patch=3)
+    points = make_points(blocks, "patch", [3])
+    for runs in (2, 1):
+        asked = [point._replace(config=replace(blocks, runs=runs)) for point in points]
+        sweep_training._split_for_all(asked, 3, tmp_path, lambda *_: None)
+        assert len(read_splits(tmp_path / "split-patch-3.npz")) == 2

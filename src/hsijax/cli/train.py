@@ -220,7 +220,7 @@ def train(
     resume: Annotated[
         Path | None,
         typer.Option(
-            "--resume", metavar="RUN", help="Go on with it; --runs adds some."
+            "--resume", metavar="RUN", help="Go on with a run; --runs adds to it."
         ),
     ] = None,
     make_map: Annotated[
