@@ -279,3 +279,19 @@ def test_several_devices_do_what_one_does(shared, case, mesh):
     assert found["params"] < 1e-5
     assert found["losses"] < 1e-5
     assert found["confidence"] < 1e-5
+
+
+@pytest.mark.parametrize("work", ["train", "measure"])
+def test_devices_do_not_wait_for_each_other_for_ever(work):
+    """As they did where more steps waited than XLA lets wait."""
+    seconds = "--xla_cpu_collective_call_{}_timeout_seconds=10"
+    flags = " ".join(seconds.format(name) for name in ("warn_stuck", "terminate"))
+    done = subprocess.run(
+        [sys.executable, TESTS / "long_epoch.py", work],
+        env=os.environ | {"JAX_NUM_CPU_DEVICES": "2", "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3000\n"

@@ -12,6 +12,7 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 from hsijax.errors import HsijaxError
+from hsijax.training.mesh import keep_pace
 
 # Calls are timed in bursts of at least this long, seconds: the clock and the last wait
 # for the device then weigh little.
@@ -53,12 +54,15 @@ class Measured:
         """Time some calls in a row; return the seconds of one."""
         program = self.program
         begin = time.perf_counter()
+        results: list[Any] = []
         for _ in range(self.repeats):
             if program.epoch:
                 self.first, result = program.epoch(self.first)
             else:
                 self.first, result = _call(self.compiled, program, self.first)
-        jax.block_until_ready(result)
+            results.append(result)
+            keep_pace(results)
+        jax.block_until_ready(results[-1])
         return (time.perf_counter() - begin) / (self.repeats * program.steps)
 
     def describe(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from hsijax.training.mesh import BATCH, RUNS, place
+from hsijax.training.mesh import BATCH, RUNS, keep_pace, place
 from hsijax.training.step import TrainState, TrainStep
 
 # run_epoch(state, padded, pixels [steps batch 2], targets [steps batch ...], key,
@@ -44,6 +44,7 @@ def make_epoch(train_step: TrainStep, mesh: Mesh | None) -> RunEpoch:
             batch = place((pixels[offset], targets[offset]), mesh, BATCH)
             state, loss = step(state, padded, *batch, key, np.int32(number + offset))
             losses.append(loss)
+            keep_pace(losses)
         # Read once an epoch: to wait for each step would leave the device idle.
         return state, np.array(jax.device_get(losses))
 

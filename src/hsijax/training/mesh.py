@@ -6,6 +6,7 @@ processes must come to the same calls in the same order, or they wait for each o
 
 import logging
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,10 @@ _logger = logging.getLogger("hsijax")
 RUNS, BATCH = AXES = ("runs", "batch")
 # Fewer patches than this on a device are not worth the exchange of gradients.
 LEAST_PATCHES = 16
+# Programs that may wait for their turn. XLA lets 32 wait on a CPU device, and holds up
+# the next one in the thread that one of these needs: where devices meet in their
+# programs, they would then wait for each other for ever.
+MOST_AHEAD = 16
 
 
 def make_mesh(runs: int, batch: int) -> Mesh | None:
@@ -50,6 +55,16 @@ def make_mesh(runs: int, batch: int) -> Mesh | None:
         )
         return None
     return Mesh(np.array(chosen).reshape(rows, cols), AXES)
+
+
+def keep_pace(results: Sequence[PyTree]) -> None:
+    """Wait until no more than `MOST_AHEAD` of the programs called are at work.
+
+    Args:
+        results: one for each call so far.
+    """
+    if len(results) > MOST_AHEAD:
+        jax.block_until_ready(results[-1 - MOST_AHEAD])
 
 
 def _divides(devices: int, batch: int) -> bool:
