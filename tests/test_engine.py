@@ -31,7 +31,7 @@ from hsijax.config import TrainConfig
 from hsijax.devices import ACCELERATOR, CPU
 from hsijax.experiments.train_networks import _make_learner
 from hsijax.models import layers
-from hsijax.training import loop
+from hsijax.training import loop, mesh
 from hsijax.training.checkpoint import read_metadata
 from hsijax.training.engine import compile_step
 from hsijax.training.step import TrainState
@@ -284,7 +284,7 @@ def test_several_devices_do_what_one_does(shared, case, mesh):
 @pytest.mark.parametrize("work", ["train", "measure"])
 def test_devices_do_not_wait_for_each_other_for_ever(work):
     """As they did where more steps waited than XLA lets wait."""
-    seconds = "--xla_cpu_collective_call_{}_timeout_seconds=10"
+    seconds = "--xla_cpu_collective_call_{}_timeout_seconds=20"
     flags = " ".join(seconds.format(name) for name in ("warn_stuck", "terminate"))
     done = subprocess.run(
         [sys.executable, TESTS / "long_epoch.py", work],
@@ -292,6 +292,16 @@ def test_devices_do_not_wait_for_each_other_for_ever(work):
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "3000\n"
+
+
+def test_some_calls_may_be_ahead_and_no_more(monkeypatch):
+    waited = []
+    monkeypatch.setattr(mesh.jax, "block_until_ready", waited.append)
+    for calls in range(20):
+        mesh.keep_pace(range(calls))
+    assert mesh.MOST_AHEAD == 16
+    assert waited == [0, 1, 2]

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 from hsijax.errors import HsijaxError
-from hsijax.training.mesh import keep_pace
+from hsijax.training.mesh import MOST_AHEAD, keep_pace
 
 # Calls are timed in bursts of at least this long, seconds: the clock and the last wait
 # for the device then weigh little.
@@ -54,7 +55,7 @@ class Measured:
         """Time some calls in a row; return the seconds of one."""
         program = self.program
         begin = time.perf_counter()
-        results: list[Any] = []
+        results: deque[Any] = deque(maxlen=MOST_AHEAD + 1)
         for _ in range(self.repeats):
             if program.epoch:
                 self.first, result = program.epoch(self.first)

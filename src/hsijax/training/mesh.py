@@ -27,7 +27,8 @@ RUNS, BATCH = AXES = ("runs", "batch")
 LEAST_PATCHES = 16
 # Programs that may wait for their turn. XLA lets 32 wait on a CPU device, and holds up
 # the next one in the thread that one of these needs: where devices meet in their
-# programs, they would then wait for each other for ever.
+# programs, they would then wait for each other for ever. Half of it, because a program
+# counts until some time after its result is there.
 MOST_AHEAD = 16
 
 
@@ -58,10 +59,10 @@ def make_mesh(runs: int, batch: int) -> Mesh | None:
 
 
 def keep_pace(results: Sequence[PyTree]) -> None:
-    """Wait until no more than `MOST_AHEAD` of the programs called are at work.
+    """Wait until no more than `MOST_AHEAD` of the programs called are not yet done.
 
     Args:
-        results: one for each call so far.
+        results: one for each call so far, or of the last `MOST_AHEAD + 1`.
     """
     if len(results) > MOST_AHEAD:
         jax.block_until_ready(results[-1 - MOST_AHEAD])
